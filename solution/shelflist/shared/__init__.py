@@ -1,0 +1,1 @@
+"""Plumbing that every context may use; imports none of ours."""
