@@ -1,0 +1,1 @@
+"""The load engine: fetch, stage, check, merge, record."""

@@ -1,0 +1,1 @@
+"""Movies: IMDb's files and users' own rows, listed, filtered, sorted and searched."""

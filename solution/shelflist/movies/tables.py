@@ -1,0 +1,65 @@
+"""The tables of movies, equal to the migrated database (a test compares)."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
+
+from shelflist.shared.database import metadata
+
+FOLDED = sa.Text(collation="C")
+
+genres = sa.Table(
+    "genres",
+    metadata,
+    sa.Column("id", sa.Integer, sa.Identity(always=True), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", FOLDED, nullable=False, unique=True),
+)
+
+movies = sa.Table(
+    "movies",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("title_key", FOLDED, nullable=False),
+    sa.Column("original_title", sa.Text),
+    sa.Column("year", sa.SmallInteger),
+    sa.Column("runtime", sa.Integer),
+    sa.Column("rating", sa.Numeric(3, 1)),
+    sa.Column("votes", sa.Integer),
+    sa.Column("genres", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("imdb_id", sa.Text, unique=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.CheckConstraint("char_length(title) BETWEEN 1 AND 500", name="title"),
+    sa.CheckConstraint("rating BETWEEN 0 AND 10", name="rating"),
+    sa.CheckConstraint("votes >= 0", name="votes"),
+    sa.CheckConstraint("runtime > 0", name="runtime"),
+    sa.CheckConstraint("source IN ('imdb', 'user')", name="source"),
+)
+
+movie_genres = sa.Table(
+    "movie_genres",
+    metadata,
+    sa.Column("movie_id", UUID(as_uuid=False), sa.ForeignKey(movies.c.id, ondelete="CASCADE"), primary_key=True),
+    sa.Column("genre_id", sa.Integer, sa.ForeignKey(genres.c.id), primary_key=True),
+    sa.Column("title_key", FOLDED, nullable=False),
+    sa.Column("year", sa.SmallInteger),
+    sa.Column("runtime", sa.Integer),
+    sa.Column("rating", sa.Numeric(3, 1)),
+    sa.Column("votes", sa.Integer),
+)
+
+SORT_COLUMNS = ("title_key", "year", "rating", "votes", "runtime")
+"""The columns that a list may be sorted by; movie_genres carries each of them again."""
+
+for _column in SORT_COLUMNS:
+    sa.Index(f"movies_{_column}_idx", movies.c[_column], movies.c.id)
+    sa.Index(f"movie_genres_{_column}_idx", movie_genres.c.genre_id, movie_genres.c[_column], movie_genres.c.movie_id)
+sa.Index(
+    "movies_title_trgm_idx",
+    movies.c.title_key,
+    postgresql_using="gin",
+    postgresql_ops={"title_key": "gin_trgm_ops"},
+)
+sa.Index("movies_user_idx", movies.c.id, postgresql_where=movies.c.source == "user")

@@ -1,0 +1,88 @@
+"""Database plumbing: metadata, engines and connections as every process uses them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2.extensions import make_dsn
+from sqlalchemy.orm import DeclarativeBase
+
+from .notices import Notice
+from .settings import Settings
+
+OLDEST_POSTGRESQL = 140000
+"""The oldest server that is served, as PostgreSQL writes its version number (14.0)."""
+
+# PostgreSQL's own names for constraints, so that metadata and migrated database can be compared.
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+class Base(DeclarativeBase):
+    """The base that Flask-SQLAlchemy and plain SQLAlchemy share."""
+
+    metadata = metadata
+
+
+class DatabaseError(Notice):
+    """The database cannot be used; the text is one line for the person who starts the process."""
+
+
+def connect_arguments(settings: Settings, application: str) -> dict[str, object]:
+    """Return libpq parameters: named, in UTC, with time-outs, and with keep-alives that notice a dead host."""
+    milliseconds = int(settings.statement_seconds * 1000)
+    return {
+        "application_name": f"shelflist-{application}",
+        "connect_timeout": 5,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout=5000",
+    }
+
+
+def create_engine(url: str, application: str) -> sa.Engine:
+    """Return an engine for one process outside the web server: no statement time-out, few connections.
+
+    Raises DatabaseError for a URL that nobody can connect with.
+    """
+    arguments = {
+        "application_name": f"shelflist-{application}",
+        "connect_timeout": 5,
+        "options": "-c timezone=UTC",
+    }
+    try:
+        engine = sa.create_engine(url, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)
+        make_dsn(**engine.dialect.create_connect_args(engine.url)[1])
+    except psycopg2.ProgrammingError as error:
+        raise DatabaseError(f"DATABASE_URL cannot be used: {str(error).strip()}") from error
+    except (sa.exc.ArgumentError, ValueError):
+        # Their texts may quote the URL, password included.
+        raise DatabaseError(
+            "DATABASE_URL cannot be read: it is postgresql://user:password@host:port/database, with %-escapes"
+        ) from None
+    return engine
+
+
+@contextmanager
+def advisory_lock(connection: sa.Connection, name: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the session lock called `name` on `connection`; yields False where it is taken and `wait` is off."""
+    key = sa.func.hashtextextended(name, 0)
+    if wait:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
+        held = True
+    else:
+        held = bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))))
+    try:
+        yield held
+    finally:
+        # A closed or invalidated connection has given its locks back already.
+        if held and not connection.closed and not connection.invalidated:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
