@@ -1,0 +1,151 @@
+"""The ledger: what each load read, kept and changed, and which load is being served."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import sqlalchemy as sa
+from uuid6 import uuid7
+
+from .rejections import Rejections
+from .tables import dataset_loads
+
+Outcome = Literal["loaded", "unchanged", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What a server says to ask for a file by again: its ETag and its Last-Modified (RFC 9110, 8.8)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    def conditions(self) -> dict[str, str]:
+        """Return the headers with which a server answers 304 where the file is still the same."""
+        pairs = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in pairs.items() if value}
+
+
+@dataclass
+class DatasetLoad:
+    """What one load knows of one dataset by now; the ledger gets all of it when the load ends, however it ends."""
+
+    load_id: str
+    dataset: str
+    source: str
+    id: str = field(default_factory=lambda: str(uuid7()))
+    validators: Validators = Validators()
+    sha256: str | None = None
+    rows_read: int = 0
+    rows_kept: int = 0
+    rows_shadowed: int = 0
+    rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_deleted: int = 0
+    rejections: Rejections = field(default_factory=Rejections)
+
+
+def begin(connection: sa.Connection, loads: Iterable[DatasetLoad]) -> None:
+    """Record that `loads` run, and that whatever else still seems to run was interrupted; commits.
+
+    Only for the holder of the load lock: nothing else can be running then.
+    """
+    connection.execute(
+        sa.update(dataset_loads)
+        .where(dataset_loads.c.outcome == "running")
+        .values(
+            outcome="interrupted",
+            reason="the loader stopped before its end",
+            finished_at=sa.func.clock_timestamp(),
+        )
+    )
+    rows = [{"id": load.id, "load_id": load.load_id, "dataset": load.dataset, "source": load.source} for load in loads]
+    connection.execute(sa.insert(dataset_loads).values(outcome="running"), rows)
+    connection.commit()
+
+
+def finish(
+    connection: sa.Connection, loads: Iterable[DatasetLoad], outcome: Outcome, reason: str | None = None
+) -> None:
+    """Record how `loads` ended; `loaded` ones become the current ones. The caller commits, with the data.
+
+    A load that has ended stays as it ended.
+    """
+    for load in loads:
+        if outcome == "loaded":
+            _retire_current(connection, load.dataset)
+        connection.execute(
+            sa.update(dataset_loads)
+            .where(dataset_loads.c.id == load.id, dataset_loads.c.outcome == "running")
+            .values(
+                outcome=outcome,
+                reason=reason,
+                is_current=outcome == "loaded",
+                finished_at=sa.func.clock_timestamp(),
+                **_findings(load),
+            )
+        )
+
+
+def _retire_current(connection: sa.Connection, dataset: str) -> None:
+    connection.execute(
+        sa.update(dataset_loads)
+        .where(dataset_loads.c.dataset == dataset, dataset_loads.c.is_current)
+        .values(is_current=False)
+    )
+
+
+def _findings(load: DatasetLoad) -> dict[str, object]:
+    return {
+        "etag": load.validators.etag,
+        "last_modified": load.validators.last_modified,
+        "sha256": load.sha256,
+        "rows_read": load.rows_read,
+        "rows_kept": load.rows_kept,
+        "rows_rejected": load.rejections.count,
+        "rejected_sample": load.rejections.sample,
+        "rows_shadowed": load.rows_shadowed,
+        "rows_inserted": load.rows_inserted,
+        "rows_updated": load.rows_updated,
+        "rows_deleted": load.rows_deleted,
+    }
+
+
+@dataclass(frozen=True)
+class Current:
+    """The load of a dataset that is being served."""
+
+    source: str
+    sha256: str | None
+    rows_kept: int
+    rows_shadowed: int
+
+
+def current(connection: sa.Connection, dataset: str) -> Current | None:
+    """Return the load of `dataset` that is being served, None before the first."""
+    served = dataset_loads.c
+    columns = (served.source, served.sha256, served.rows_kept, served.rows_shadowed)
+    row = connection.execute(
+        sa.select(*columns).where(dataset_loads.c.dataset == dataset, dataset_loads.c.is_current)
+    ).one_or_none()
+    return Current(*row) if row else None
+
+
+def known_validators(connection: sa.Connection, load: DatasetLoad) -> Validators:
+    """Return the validators under which the source of `load` last gave what is being served, else empty ones.
+
+    Loads that found those bytes unchanged count too: a server may give the same bytes a new ETag.
+    """
+    served = current(connection, load.dataset)
+    row = connection.execute(
+        sa.select(dataset_loads.c.etag, dataset_loads.c.last_modified)
+        .where(
+            dataset_loads.c.dataset == load.dataset,
+            dataset_loads.c.source == load.source,
+            dataset_loads.c.sha256 == (served and served.sha256),
+            dataset_loads.c.outcome.in_(("loaded", "unchanged")),
+        )
+        .order_by(dataset_loads.c.started_at.desc(), dataset_loads.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return Validators(*row) if row else Validators()

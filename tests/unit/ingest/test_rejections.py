@@ -1,0 +1,22 @@
+"""Rejected rows: an exact count and the first of them."""
+
+from shelflist.ingest.rejections import SAMPLE_ROWS, VALUE_CHARACTERS, Rejections
+
+
+def test_the_count_is_exact_and_the_sample_holds_the_first_lines() -> None:
+    rejections = Rejections()
+    rejections.add([(line, "x") for line in range(101, 201)], "a", "odd")
+    rejections.add([(line, "y") for line in range(1, 11)], "b", "even")
+    rejections.add([(300, "z")], "b", "duplicate", count=50)
+    assert rejections.count == 160
+    assert [row["line"] for row in rejections.sample] == [*range(1, 11), *range(101, 111)]
+    assert len(rejections.sample) == SAMPLE_ROWS
+
+
+def test_a_kept_value_is_short_and_fit_for_json() -> None:
+    rejections = Rejections()
+    rejections.add([(2, "\0" + "ü" * 5000), (3, b"\xff\x00" + b"a" * 5000)], None, "bad")
+    values = [str(row["value"]) for row in rejections.sample]
+    assert values[0].startswith(r"\x00ü")
+    assert values[1].startswith(r"\xff\x00a")
+    assert [len(value) for value in values] == [VALUE_CHARACTERS, VALUE_CHARACTERS]
