@@ -1,0 +1,80 @@
+"""ASGI middleware that every answer passes, errors included."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+from starlette_compress import CompressMiddleware, add_compress_type
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from shelflist.shared.health import Health
+from shelflist.shared.problems import MEDIA_TYPE
+from shelflist.shared.settings import Settings
+
+from .bodies import BodyLimit, RequestGuard
+from .headers import CodedETags, SecurityHeaders
+from .observation import AccessLog, CrashGuard
+from .probes import Probes
+from .routes import HeadAsGet, Routes
+from .streams import SlowReaders
+
+PAGES = ("/docs/",)
+"""Where answers are pages with scripts of ours, not data."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def wrap(
+    app: ASGIApp,
+    settings: Settings,
+    health: Health,
+    methods: Mapping[str, Iterable[str]],
+    uploads: Iterable[str] = (),
+) -> ASGIApp:
+    """Return `app` behind the whole edge; the last layer added here is the first that a request meets.
+
+    `methods` names each path's, `uploads` the paths that read multipart bodies.
+    """
+    for media_type in (MEDIA_TYPE, "application/x-ndjson", "text/csv", "text/yaml"):
+        add_compress_type(media_type)
+    app = BodyLimit(
+        app,
+        max_bytes=settings.max_json_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+        seconds=settings.body_seconds,
+        uploads=uploads,
+    )
+    app = Probes(app, health=health)
+    app = Routes(app, methods=methods, page_prefixes=PAGES)
+    app = RequestGuard(app)
+    app = CompressMiddleware(app, minimum_size=1000)
+    app = CodedETags(app)
+    app = SlowReaders(app, seconds=settings.body_seconds)
+    # Outside of compression, which holds an answer's head back until its first bytes come.
+    app = CrashGuard(app)
+    app = HeadAsGet(app)
+    if settings.cors_origins:
+        app = _cors(app, settings)
+    app = SecurityHeaders(app, page_prefixes=PAGES)
+    app = AccessLog(app)
+    app = CorrelationIdMiddleware(app, validator=lambda given: _REQUEST_ID.fullmatch(given) is not None)
+    return ProxyHeadersMiddleware(app, trusted_hosts=list(settings.trusted_proxies))  # type: ignore[arg-type, return-value]
+
+
+def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=(
+            "client-id",
+            "client-secret",
+            "authorization",
+            "content-type",
+            "idempotency-key",
+            "x-request-id",
+        ),
+        expose_headers=("ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
+    )

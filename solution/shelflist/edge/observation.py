@@ -1,0 +1,69 @@
+"""The outermost layers: the access log, and the guard that turns a crash into a problem."""
+
+import re
+import time
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shelflist.shared.problems import from_exception
+
+from .asgi import ResponseWatch, answer_problem
+
+access_log = structlog.get_logger("shelflist.access")
+crash_log = structlog.get_logger("shelflist.crash")
+
+# Secrets belong into headers; who puts one into the address anyway shall not find it in the log.
+_SECRET = re.compile(r"((?:secret|token|passw|authorization|key)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+class AccessLog:
+    """Writes one line for each answer: who asked for what, with which outcome, in how many milliseconds."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        watch = ResponseWatch(send)
+        started = time.perf_counter()
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            # Probes come every few seconds and would bury everything else.
+            write = access_log.debug if scope["path"].startswith("/health/") else access_log.info
+            write(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                query=_SECRET.sub(r"\1***", scope["query_string"].decode("latin-1")),
+                status=watch.status,
+                bytes=watch.sent_bytes,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                peer=scope["client"][0] if scope.get("client") else None,
+            )
+
+
+class CrashGuard:
+    """Answers what nothing further in has answered; the traceback goes to the log and nowhere else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        watch = ResponseWatch(send)
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:
+            problem = from_exception(error)
+            if problem.status >= 500:
+                crash_log.error("request failed", exc_info=error)
+            if watch.status is not None:
+                # Half of an answer is out: only a cut connection tells the caller that it is not whole.
+                raise
+            await answer_problem(send, problem, close=True)

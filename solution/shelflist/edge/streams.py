@@ -1,0 +1,62 @@
+"""Long answers: a reader that has gone or stopped reading does not keep a thread of ours."""
+
+import asyncio
+import threading
+from contextlib import suppress
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shelflist.shared.responses import DISCONNECTED
+
+ABORT = "shelflist.abort"
+"""The key in the ASGI scope's extensions under which our server gives the function that cuts the connection."""
+
+
+class SlowReaders:
+    """Sets the Event that streams look at, once the reader disconnects or takes nothing for `seconds`.
+
+    Nothing is raised into the application: its bridge from threads would wait for ever on a sender that has failed.
+    """
+
+    def __init__(self, app: ASGIApp, *, seconds: float) -> None:
+        self.app = app
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        gone = threading.Event()
+        watcher: asyncio.Task[None] | None = None
+
+        async def patient(message: Message) -> None:
+            nonlocal watcher
+            if gone.is_set():
+                return
+            if message.get("more_body") and watcher is None:
+                watcher = asyncio.create_task(_wait_for_end(receive, gone))
+            try:
+                await asyncio.wait_for(send(message), self.seconds)
+            except (TimeoutError, OSError):
+                gone.set()
+                # Closing would wait for what the reader does not take.
+                extensions.get(ABORT, _nothing)()
+
+        extensions = {**scope.get("extensions", {}), DISCONNECTED: gone}
+        try:
+            await self.app({**scope, "extensions": extensions}, receive, patient)
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watcher
+
+
+async def _wait_for_end(receive: Receive, gone: threading.Event) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
+
+
+def _nothing() -> None:
+    """Stand for the function of a server that gives none."""

@@ -1,0 +1,128 @@
+"""Operations of movies, genres and datasets: one function per operationId."""
+
+from typing import Any
+
+import flask
+import orjson
+
+from shelflist.shared.idempotency import Answer, once
+from shelflist.shared.paging import Cursors, Listing, Page, Position
+from shelflist.shared.problems import FieldError, InvalidRequest
+from shelflist.shared.responses import (
+    attempt,
+    created,
+    json_answer,
+    list_answer,
+    preferred_media_type,
+    stream_answer,
+)
+from shelflist.shared.session import reading, writing
+
+from . import commands, queries, representations
+
+_EXPORTS = {
+    "text/csv": (representations.movies_as_csv, "movies.csv"),
+    "application/x-ndjson": (representations.movies_as_ndjson, "movies.ndjson"),
+}
+
+
+def list_movies(
+    *,
+    page_size: int,
+    sort: str,
+    desc: bool,
+    cursor: str | None = None,
+    after_id: str | None = None,
+    **filters: Any,
+) -> flask.Response:
+    """GET /movies."""
+    wanted = queries.MovieFilters(filters)
+    listing = Listing("movies", sort, desc, filters)
+    after = _start(listing, cursor, after_id)
+
+    def read_page(position: Position | None, size: int) -> Page:
+        with reading() as connection:
+            return queries.list_movies(connection, wanted, sort=sort, desc=desc, after=position, page_size=size)
+
+    media_type = preferred_media_type("application/json", *_EXPORTS)
+    if media_type in _EXPORTS:
+        write, filename = _EXPORTS[media_type]
+        return stream_answer(write(queries.export_movies(read_page, after)), media_type, filename)
+    page = read_page(after, page_size)
+    return list_answer("movies", representations.movies(page.rows), _next_cursor(listing, page))
+
+
+def get_movie(movie_id: str) -> flask.Response:
+    """GET /movies/{movie_id}."""
+    with reading() as connection:
+        row = queries.get_movie(connection, movie_id)
+    return json_answer(representations.movie(row))
+
+
+def create_movie(body: dict[str, Any], user: str) -> flask.Response:
+    """POST /movies."""
+    with writing() as connection:
+
+        def create() -> Answer:
+            movie = representations.movie(commands.add_movie(connection, body))
+            return Answer(201, {"Location": f"/movies/{movie['id']}"}, orjson.dumps(movie))
+
+        answer = once(connection, attempt("POST /movies", user, body), create)
+    return created(answer)
+
+
+def update_movie(movie_id: str, body: dict[str, Any]) -> flask.Response:
+    """PATCH /movies/{movie_id}."""
+    with writing() as connection:
+        row = commands.change_movie(connection, movie_id, body)
+    return json_answer(representations.movie(row))
+
+
+def delete_movie(movie_id: str) -> flask.Response:
+    """DELETE /movies/{movie_id}."""
+    with writing() as connection:
+        commands.delete_movie(connection, movie_id)
+    return flask.Response(status=204)
+
+
+def list_genres() -> flask.Response:
+    """GET /genres."""
+    with reading() as connection:
+        rows = queries.list_genres(connection)
+    return json_answer({"genres": representations.genres(rows)})
+
+
+def list_datasets(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
+    """GET /datasets."""
+    listing = Listing("datasets", sort, desc, {})
+    after = _cursors().read(listing, cursor, queries.DATASET_SORTS[sort].key_type) if cursor else None
+    with reading() as connection:
+        page = queries.list_datasets(connection, sort=sort, desc=desc, after=after, page_size=page_size)
+        current = queries.current_datasets(connection)
+    return list_answer(
+        "datasets",
+        representations.dataset_loads(page.rows),
+        _next_cursor(listing, page),
+        current=representations.dataset_loads(current),
+    )
+
+
+def _start(listing: Listing, cursor: str | None, after_id: str | None) -> Position | None:
+    if cursor is not None and after_id is not None:
+        both = [
+            FieldError(name, "exclusive", "cursor and after_id exclude each other") for name in ("cursor", "after_id")
+        ]
+        raise InvalidRequest("cursor and after_id exclude each other", errors=both)
+    if after_id is not None:
+        with reading() as connection:
+            return queries.position_of(queries.get_movie(connection, after_id), listing.sort)
+    return _cursors().read(listing, cursor, queries.SORT_TYPES[listing.sort][1]) if cursor is not None else None
+
+
+def _next_cursor(listing: Listing, page: Page) -> str | None:
+    return _cursors().write(listing, page.next) if page.next is not None else None
+
+
+def _cursors() -> Cursors:
+    cursors: Cursors = flask.current_app.extensions["shelflist.cursors"]()
+    return cursors

@@ -1,0 +1,28 @@
+"""Problem types of movies."""
+
+from shelflist.shared.problems import Conflict, FieldError, Problem, Unprocessable
+
+
+class ReadOnlyMovie(Problem):
+    """The movie comes from IMDb's files: the next load would undo any change."""
+
+    status, slug, title = 403, "read-only-movie", "Movie cannot be changed"
+    advice = "Only movies that users added (source: user) can be changed or deleted."
+
+
+class MovieExists(Conflict):
+    """A movie with this IMDb id is in the catalogue already."""
+
+    slug, title = "movie-exists", "Movie exists"
+    advice = "Read the existing movie at GET /movies/{imdb_id}."
+
+
+class InvalidImdbLink(Unprocessable):
+    """The link does not lead to a title at IMDb."""
+
+    slug, title = "invalid-imdb-link", "Not a link to IMDb"
+    advice = "Send a link such as https://www.imdb.com/title/tt0111161/."
+
+    def __init__(self) -> None:
+        detail = "imdb_link must lead to https://www.imdb.com/title/tt…/"
+        super().__init__(detail, errors=[FieldError("imdb_link", "wrong-form", detail)])

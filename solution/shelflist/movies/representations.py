@@ -1,0 +1,157 @@
+"""Rows of movies, genres and datasets as API bodies, CSV lines and NDJSON lines."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from marshmallow import Schema, fields
+
+Body = dict[str, Any]
+
+CSV_COLUMNS = (
+    "id",
+    "title",
+    "original_title",
+    "year",
+    "runtime",
+    "rating",
+    "votes",
+    "genres",
+    "imdb_id",
+    "imdb_link",
+    "source",
+    "created_at",
+    "updated_at",
+)
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Timestamp(fields.Field[datetime]):
+    """An RFC 3339 timestamp in UTC with milliseconds, such as 2026-11-21T09:30:00.000Z."""
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class MovieSchema(Schema):
+    """One movie."""
+
+    class Meta:
+        """Fields in the order of the documentation."""
+
+        ordered = True
+
+    id = fields.String()
+    title = fields.String()
+    original_title = fields.String()
+    year = fields.Integer()
+    runtime = fields.Integer()
+    rating = fields.Float()
+    votes = fields.Integer()
+    genres = fields.List(fields.String())
+    imdb_id = fields.String()
+    imdb_link = fields.Method("link")
+    source = fields.String()
+    created_at = Timestamp()
+    updated_at = Timestamp()
+
+    def link(self, row: Any) -> str | None:
+        """Return the address of the title at IMDb."""
+        return f"https://www.imdb.com/title/{row.imdb_id}/" if row.imdb_id else None
+
+
+class GenreSchema(Schema):
+    """One genre with the number of its movies."""
+
+    name = fields.String()
+    movie_count = fields.Integer()
+
+
+class DatasetLoadSchema(Schema):
+    """One row of the ledger."""
+
+    id = fields.String()
+    load_id = fields.String()
+    dataset = fields.String()
+    source = fields.String()
+    etag = fields.String()
+    last_modified = fields.String()
+    sha256 = fields.String()
+    outcome = fields.String()
+    reason = fields.String()
+    is_current = fields.Boolean()
+    rows_read = fields.Integer()
+    rows_kept = fields.Integer()
+    rows_rejected = fields.Integer()
+    rows_shadowed = fields.Integer()
+    rows_inserted = fields.Integer()
+    rows_updated = fields.Integer()
+    rows_deleted = fields.Integer()
+    rejected_sample = fields.Raw()
+    started_at = Timestamp()
+    finished_at = Timestamp()
+    seconds = fields.Method("duration")
+
+    def duration(self, row: Any) -> float | None:
+        """Return how long the load took, None while it runs."""
+        return round((row.finished_at - row.started_at).total_seconds(), 3) if row.finished_at else None
+
+
+_MOVIE = MovieSchema()
+_GENRE = GenreSchema()
+_DATASET = DatasetLoadSchema()
+
+
+def movie(row: sa.Row[Any]) -> Body:
+    """Return one movie as the API shows it."""
+    return dict(_MOVIE.dump(row))
+
+
+def movies(rows: Sequence[sa.Row[Any]]) -> list[Body]:
+    """Return movies as the API shows them."""
+    return list(_MOVIE.dump(rows, many=True))
+
+
+def genres(rows: Sequence[sa.Row[Any]]) -> list[Body]:
+    """Return genres as the API shows them."""
+    return list(_GENRE.dump(rows, many=True))
+
+
+def dataset_loads(rows: Sequence[sa.Row[Any]]) -> list[Body]:
+    """Return rows of the ledger as the API shows them."""
+    return list(_DATASET.dump(rows, many=True))
+
+
+def movies_as_ndjson(batches: Iterable[Sequence[sa.Row[Any]]]) -> Iterator[bytes]:
+    """Yield one line of JSON a movie, a batch at a time."""
+    for rows in batches:
+        yield b"".join(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE) for body in movies(rows))
+
+
+def movies_as_csv(batches: Iterable[Sequence[sa.Row[Any]]]) -> Iterator[bytes]:
+    """Yield CSV after RFC 4180, a batch at a time, genres joined by `|`; nulls are empty.
+
+    Texts that a spreadsheet would run as a formula are preceded by an apostrophe (OWASP, CSV injection).
+    """
+    yield _csv_lines([CSV_COLUMNS])
+    for rows in batches:
+        yield _csv_lines(_csv_cells(body) for body in movies(rows))
+
+
+def _csv_cells(body: Body) -> Iterator[Any]:
+    for column in CSV_COLUMNS:
+        value = "|".join(body[column]) if column == "genres" else body[column]
+        yield f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _csv_lines(lines: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue().encode()

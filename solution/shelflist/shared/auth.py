@@ -1,0 +1,87 @@
+"""Who is calling: Connexion's security check for client-id and client-secret, and the scopes of each operation."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from connexion.lifecycle import ConnexionRequest
+from connexion.security import NO_VALUE, AbstractSecurityHandler
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .clients import Client, authenticate
+from .problems import MissingScope, Problem, Unauthorized
+
+_CHECKED = "shelflist.client"
+_OUTCOME = Client | Problem
+
+
+def client_security(engine: sa.Engine) -> Callable[[], AbstractSecurityHandler]:
+    """Return what Connexion calls for each apiKey scheme of a requirement (its `security_map`)."""
+
+    class ClientSecurity(AbstractSecurityHandler):  # type: ignore[misc]
+        """Proves a client by both headers at once; OpenAPI demands the two schemes together."""
+
+        def get_fn(self, security_scheme: dict[str, Any], required_scopes: list[str]) -> Any:  # noqa: ARG002
+            async def verify(request: ConnexionRequest) -> Any:
+                client_id, secret = request.headers.get("client-id"), request.headers.get("client-secret")
+                if client_id is None and secret is None:
+                    return NO_VALUE
+                return {"outcome": await _authenticate_once(engine, request, client_id, secret)}
+
+            return verify
+
+    return ClientSecurity
+
+
+async def _authenticate_once(
+    engine: sa.Engine, request: ConnexionRequest, client_id: str | None, secret: str | None
+) -> _OUTCOME:
+    # Connexion asks once for each of the two schemes.
+    if _CHECKED not in request.context:
+        request.context[_CHECKED] = await _authenticate(engine, client_id, secret)
+    outcome: _OUTCOME = request.context[_CHECKED]
+    return outcome
+
+
+async def _authenticate(engine: sa.Engine, client_id: str | None, secret: str | None) -> _OUTCOME:
+    if not client_id or not secret:
+        return Unauthorized("client-id and client-secret go together")
+    if not (client_id.isascii() and client_id.isprintable() and len(client_id) <= 64):
+        return Unauthorized("client-id or client-secret is wrong")
+
+    def look_up() -> Client | None:
+        with engine.connect() as connection:
+            return authenticate(connection.execution_options(isolation_level="AUTOCOMMIT"), client_id, secret)
+
+    client = await asyncio.to_thread(look_up)
+    return client or Unauthorized("client-id or client-secret is wrong")
+
+
+class Authorization:
+    """ASGI middleware behind Connexion's security check: refuses bad credentials and missing scopes.
+
+    The check itself cannot refuse on operations that anybody may call: Connexion takes a failed alternative as
+    "not this one" and goes on to the anonymous one.
+    """
+
+    def __init__(self, app: ASGIApp, *, scopes: dict[str, str]) -> None:
+        self.app = app
+        self.scopes = scopes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            extensions = scope.get("extensions", {})
+            context = extensions.get("connexion_context", {})
+            outcome = context.get(_CHECKED)
+            if isinstance(outcome, Problem):
+                raise outcome
+            if isinstance(outcome, Client):
+                self._check_scope(extensions.get("connexion_routing", {}).get("operation_id"), outcome)
+                context["user"] = outcome.id
+        await self.app(scope, receive, send)
+
+    def _check_scope(self, operation_id: str | None, client: Client) -> None:
+        needed = self.scopes.get(operation_id or "")
+        if needed is not None and needed not in client.scopes:
+            raise MissingScope(f"this operation needs the scope {needed}")

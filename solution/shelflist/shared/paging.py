@@ -1,0 +1,189 @@
+"""Keyset paging: the only place that knows how a list is cut into pages.
+
+A page is found by the sort value and id of the row before it, never by a number, so it costs the same at any
+depth and rows that nobody touches appear exactly once (https://use-the-index-luke.com/no-offset). Rows whose sort
+value is null come last in both directions: they are a second segment, ordered by id alone, and the cursor says
+which segment it stands in.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from itsdangerous import BadData, URLSafeSerializer
+
+from .problems import CursorMismatch, InvalidCursor
+
+Key = str | int | Decimal | datetime
+Parse = Callable[[Any], Any]
+
+_PARSERS: dict[type, Parse] = {str: str, int: int, Decimal: Decimal, datetime: datetime.fromisoformat}
+
+
+@dataclass(frozen=True)
+class Sort:
+    """One way to order a list: the column, whether it may be null, and the Python type of its values."""
+
+    column: sa.ColumnElement[Any]
+    key_type: type
+    is_nullable: bool = True
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a page ends: the sort value (None in the segment of nulls) and the id of its last row."""
+
+    key: Key | None
+    id: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The rows of one page, and where the next one starts; None on the last page."""
+
+    rows: Sequence[sa.Row[Any]]
+    next: Position | None
+
+
+@dataclass(frozen=True)
+class Keyset:
+    """The order of one list: a sort, a direction and the id that breaks ties in the same direction."""
+
+    sort: Sort
+    id: sa.ColumnElement[Any]
+    desc: bool
+
+    def fetch(
+        self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, page_size: int
+    ) -> Page:
+        """Return the page of `statement` that follows `after`; `statement` filters but does not order.
+
+        The rows carry two more columns, `page_key` and `page_id`.
+        """
+        limit = page_size + 1
+        if after is not None and after.key is None:
+            rows = connection.execute(self._nulls(statement, after, limit)).all()
+        else:
+            rows = connection.execute(self._values(statement, after, limit)).all()
+            if self.sort.is_nullable and len(rows) < limit:
+                rows = self._across(connection, statement, after, limit)
+        if len(rows) <= page_size:
+            return Page(rows, None)
+        last = rows[page_size - 1]
+        return Page(rows[:page_size], Position(last.page_key, str(last.page_id)))
+
+    def _across(
+        self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, limit: int
+    ) -> Sequence[sa.Row[Any]]:
+        """Read the page that reaches into the segment of nulls, both segments from one snapshot."""
+        values = self._values(statement.add_columns(sa.literal(0).label("page_segment")), after, limit)
+        nulls = self._nulls(statement.add_columns(sa.literal(1).label("page_segment")), None, limit)
+        both = sa.union_all(
+            sa.select(values.subquery("page_values")), sa.select(nulls.subquery("page_nulls"))
+        ).subquery("page")
+        direction = sa.desc if self.desc else sa.asc
+        order = (both.c.page_segment, direction(both.c.page_key), direction(both.c.page_id))
+        return connection.execute(sa.select(both).order_by(*order).limit(limit)).all()
+
+    def _values(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
+        column, row_id = self.sort.column, self.id
+        direction = sa.desc if self.desc else sa.asc
+        if self.sort.is_nullable:
+            statement = statement.where(column.is_not(None))
+        if after is not None:
+            here = sa.tuple_(sa.literal(after.key, column.type), sa.literal(after.id, row_id.type))
+            there = sa.tuple_(column, row_id)
+            statement = statement.where(there < here if self.desc else there > here)
+        return self._keyed(statement).order_by(direction(column), direction(row_id)).limit(limit)
+
+    def _nulls(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
+        direction = sa.desc if self.desc else sa.asc
+        statement = statement.where(self.sort.column.is_(None))
+        if after is not None:
+            here = sa.literal(after.id, self.id.type)
+            statement = statement.where(self.id < here if self.desc else self.id > here)
+        return self._keyed(statement).order_by(direction(self.id)).limit(limit)
+
+    def _keyed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        return statement.add_columns(self.sort.column.label("page_key"), self.id.label("page_id"))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a cursor is bound to: the list, its sort and direction, and every filter as the caller gave it."""
+
+    name: str
+    sort: str
+    desc: bool
+    filters: Mapping[str, Any]
+
+    def fingerprint(self) -> str:
+        """Return the same 16 characters for the same list, sort, direction and filters."""
+        given = {name: value for name, value in self.filters.items() if value is not None}
+        text = json.dumps([self.name, self.sort, self.desc, given], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Cursors:
+    """Writes and reads cursors: positions in a list, signed so that nobody can make one up."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._signer = URLSafeSerializer(
+            secret, salt="cursor", serializer=_CompactJSON, signer_kwargs={"digest_method": hashlib.sha256}
+        )
+
+    def write(self, listing: Listing, position: Position) -> str:
+        """Return the cursor for the page after `position`."""
+        key = position.key
+        plain = key if key is None or isinstance(key, str | int) else _as_text(key)
+        return str(self._signer.dumps([listing.fingerprint(), plain, position.id]))
+
+    def read(self, listing: Listing, cursor: str, key_type: type) -> Position:
+        """Return the position that `cursor` holds.
+
+        Raises InvalidCursor where it was not written here, CursorMismatch where it is of another listing.
+        """
+        unknown = "the cursor is not one that this server has answered"
+        try:
+            fingerprint, plain, row_id = self._signer.loads(cursor)
+        except (BadData, ValueError, TypeError) as error:
+            raise InvalidCursor(unknown) from error
+        # base64 has several spellings of the same bytes.
+        if self._signer.dumps([fingerprint, plain, row_id]) != cursor:
+            raise InvalidCursor(unknown)
+        if fingerprint != listing.fingerprint():
+            raise CursorMismatch("the cursor belongs to another list, sort, direction or set of filters")
+        # Signed, but perhaps by a version that sorted by something else.
+        try:
+            return Position(None if plain is None else _parsed(plain, key_type), str(UUID(row_id)))
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            raise InvalidCursor(unknown) from error
+
+
+def _parsed(plain: Any, key_type: type) -> Key:
+    if type(plain) is not (int if key_type is int else str):
+        raise TypeError(f"{plain!r} is not how a cursor holds {key_type.__name__}")
+    key: Key = _PARSERS[key_type](plain)
+    return key
+
+
+def _as_text(key: Decimal | datetime) -> str:
+    return key.isoformat() if isinstance(key, datetime) else str(key)
+
+
+class _CompactJSON:
+    """JSON without escapes: a cursor behind a title of 500 CJK characters must still fit into a URL."""
+
+    @staticmethod
+    def dumps(value: Any, **_: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    @staticmethod
+    def loads(text: str | bytes, **_: Any) -> Any:
+        return json.loads(text)

@@ -1,0 +1,114 @@
+"""Answers of handlers: JSON with a strong ETag, lists with their Link header, and streams of a whole list."""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+from urllib.parse import urlencode
+
+import flask
+import orjson
+
+from .idempotency import Answer, Attempt
+from .problems import ServiceUnavailable
+
+# Each export holds one of the server's ten threads for as long as its reader takes.
+_EXPORTS = threading.BoundedSemaphore(4)
+
+DISCONNECTED = "shelflist.disconnected"
+"""The key in the ASGI scope's extensions under which the edge keeps an Event: set when the reader has gone."""
+HEAD = "shelflist.head"
+"""The key in the ASGI scope's extensions that marks a HEAD request, which handlers see as GET."""
+
+
+def json_answer(body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> flask.Response:
+    """Return `body` as JSON with a strong ETag; 304 without a body where the caller has it already."""
+    return conditional(flask.Response(orjson.dumps(body), mimetype="application/json"), headers)
+
+
+def conditional(response: flask.Response, headers: Mapping[str, str] | None = None) -> flask.Response:
+    """Return the response with a strong ETag of its bytes, reduced to 304 where If-None-Match names it."""
+    response.set_etag(hashlib.blake2b(response.get_data(), digest_size=16).hexdigest())
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers.update(headers or {})
+    response.vary.add("Accept")
+    response.make_conditional(flask.request)
+    # The server adds its own; two of them break caches.
+    response.headers.pop("Date", None)
+    return response
+
+
+def list_answer(plural: str, rows: Sequence[Mapping[str, Any]], next_cursor: str | None, **more: Any) -> flask.Response:
+    """Return one page of a list, with `Link: <...>; rel="next"` while there is more."""
+    headers = {"Link": f'<{next_link(next_cursor)}>; rel="next"'} if next_cursor else {}
+    return json_answer({plural: rows, "next_cursor": next_cursor, **more}, headers=headers)
+
+
+def next_link(cursor: str) -> str:
+    """Return this request's path and parameters with `cursor`; a reference without host, which nobody can forge."""
+    given = [pair for pair in flask.request.args.items(multi=True) if pair[0] not in ("cursor", "after_id")]
+    return f"{flask.request.path}?{urlencode([*given, ('cursor', cursor)])}"
+
+
+def created(answer: Answer) -> flask.Response:
+    """Return the answer of a POST, new or replayed."""
+    response = flask.Response(answer.body, status=answer.status, mimetype="application/json")
+    response.headers.update(answer.headers)
+    return response
+
+
+def attempt(operation: str, caller: str, body: Any) -> Attempt | None:
+    """Return what Idempotency-Key protects in this request; None where the caller sent no key."""
+    key = flask.request.headers.get("Idempotency-Key")
+    return Attempt(caller, key, operation, body) if key is not None else None
+
+
+def preferred_media_type(*offered: str) -> str:
+    """Return which of `offered` the Accept header likes best; the first where it likes none or all the same."""
+    return flask.request.accept_mimetypes.best_match(offered, default=offered[0]) or offered[0]
+
+
+def stream_answer(chunks: Iterable[bytes], media_type: str, filename: str) -> flask.Response:
+    """Return a stream of a whole list; few run at a time, and one stops when its reader has gone."""
+    extensions = flask.request.environ["asgi.scope"].get("extensions", {})
+    # An iterator, which has no length: HEAD must not say 0 of what GET streams.
+    response = flask.Response(iter(()), mimetype=media_type)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    response.vary.add("Accept")
+    if extensions.get(HEAD):
+        return response
+    if not _EXPORTS.acquire(blocking=False):
+        raise ServiceUnavailable("too many exports are running", retry_after=10)
+    try:
+        # The heading and the first rows: what fails there, as wrong filters do, is still answered as a problem.
+        chunks = iter(chunks)
+        chunks = chain(list(islice(chunks, 2)), chunks)
+    except BaseException:
+        _EXPORTS.release()
+        raise
+    response.response = _Export(chunks, extensions.get(DISCONNECTED) or threading.Event())
+    return response
+
+
+class _Export:
+    """The chunks until their end or the reader's; gives the export's place back whichever way it ends."""
+
+    def __init__(self, chunks: Iterable[bytes], disconnected: threading.Event) -> None:
+        self._chunks = flask.stream_with_context(iter(chunks))
+        self._disconnected = disconnected
+        self._open = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._disconnected.is_set():
+            raise StopIteration
+        return next(self._chunks)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            _EXPORTS.release()

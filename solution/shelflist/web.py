@@ -1,0 +1,122 @@
+"""The web application: Connexion's routing of the spec, the database, and the edge around both."""
+
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import connexion
+from connexion.exceptions import ProblemException
+from connexion.middleware import MiddlewarePosition
+from connexion.options import SwaggerUIOptions
+from connexion.resolver import Resolver
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from shelflist import edge
+from shelflist.edge.bodies import MAX_HEADER_BYTES
+from shelflist.edge.validation import StrictJSONValidator, StrictParameterValidator
+from shelflist.shared.auth import Authorization, client_security
+from shelflist.shared.clients import server_secret
+from shelflist.shared.database import DatabaseError, connect_arguments
+from shelflist.shared.health import Health
+from shelflist.shared.idempotency import RETENTION_HOURS
+from shelflist.shared.paging import Cursors
+from shelflist.shared.problems import Problem, answer_exception
+from shelflist.shared.session import db
+from shelflist.shared.settings import Settings
+from shelflist.specification import load_specification, operations, published, required_scopes
+
+# The package swagger-ui-bundle, Connexion's default, carries 4.15 with an inline script; this is 5.35 without.
+_SWAGGER_UI = Path(__file__).parent / "swagger_ui"
+
+
+def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
+    """Return the whole service as one ASGI application; raises where the spec and the code do not fit.
+
+    `database_url` is where the database is, if the settings do not say it.
+    """
+    url = database_url or settings.configured_database_url()
+    if url is None:
+        raise DatabaseError("no database is configured: set DATABASE_URL, or start with ./run.sh")
+    document = load_specification(public_reads=settings.public_reads)
+    app = connexion.FlaskApp(__name__, swagger_ui_options=_swagger_ui(settings))
+    flask_app = app.app
+    _set_up_database(flask_app, settings, url)
+    flask_app.extensions["shelflist.document"] = published(document)
+    flask_app.extensions["shelflist.limits"] = _limits(settings)
+    flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
+    _add_api(app, document)
+    return edge.wrap(app, settings, Health(_engine(flask_app).url), _methods(document))
+
+
+def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
+    for error in (Problem, ProblemException, HTTPException, Exception):
+        app.add_error_handler(error, answer_exception)
+    app.add_middleware(Authorization, position=MiddlewarePosition.BEFORE_VALIDATION, scopes=required_scopes(document))
+    app.add_api(
+        document,
+        resolver=Resolver(),
+        strict_validation=True,
+        pythonic_params=True,
+        security_map={"apiKey": client_security(_engine(app.app))},
+        validator_map={"parameter": StrictParameterValidator, "body": {"application/json": StrictJSONValidator}},
+    )
+
+
+def _set_up_database(flask_app: Any, settings: Settings, url: str) -> None:
+    flask_app.config["SQLALCHEMY_DATABASE_URI"] = url
+    flask_app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "connect_args": connect_arguments(settings, "api"),
+        "pool_size": settings.database_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": settings.database_pool_seconds,
+        # One round trip a request; without it the first request after a restart of the database would fail.
+        "pool_pre_ping": True,
+    }
+    db.init_app(flask_app)
+
+
+def _engine(flask_app: Any) -> Any:
+    with flask_app.app_context():
+        return db.engine
+
+
+def _cursors_of(flask_app: Any, settings: Settings) -> Any:
+    @cache
+    def cursors() -> Cursors:
+        if settings.secret_key is not None:
+            return Cursors(settings.secret_key.get_secret_value().encode())
+        with _engine(flask_app).begin() as connection:
+            return Cursors(server_secret(connection, "cursor"))
+
+    return cursors
+
+
+def _swagger_ui(settings: Settings) -> SwaggerUIOptions:
+    return SwaggerUIOptions(
+        serve_spec=False,
+        spec_path="/openapi.json",
+        swagger_ui=settings.docs,
+        swagger_ui_path="/docs",
+        swagger_ui_template_dir=str(_SWAGGER_UI),
+    )
+
+
+def _methods(document: dict[str, Any]) -> dict[str, list[str]]:
+    methods: dict[str, list[str]] = defaultdict(list)
+    for path, method, _ in operations(document):
+        methods[path].append(method)
+    return methods
+
+
+def _limits(settings: Settings) -> dict[str, Any]:
+    return {
+        "max_page_size": 100,
+        "max_json_bytes": settings.max_json_bytes,
+        "max_upload_bytes": settings.max_upload_bytes,
+        "max_header_bytes": MAX_HEADER_BYTES,
+        "body_seconds": settings.body_seconds,
+        "statement_seconds": settings.statement_seconds,
+        "idempotency_hours": RETENTION_HOURS,
+    }
