@@ -1,0 +1,166 @@
+"""`./run.sh`: the database, the schema, the data and the server, started in order and stopped together."""
+
+import errno
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import FrameType
+from typing import Any
+
+from shelflist.shared.notices import Notice
+from shelflist.shared.settings import Settings, environment_with
+
+PORT_SECONDS = 10
+"""How long a start waits for the port: a killed server's workers hold it for a moment longer."""
+STOP_SECONDS = 10
+"""How long past the server's own graceful time-out a child may take before it is killed."""
+
+
+class StartError(Notice):
+    """The service cannot start; the text is one line for the person who starts it."""
+
+
+class Stop(Exception):
+    """SIGTERM or Ctrl-C came."""
+
+
+def _raise_stop(_signal: int, _frame: FrameType | None) -> None:
+    # Once is enough: a second Ctrl-C must not break off the stopping of the database.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise Stop
+
+
+def stop_on_signals() -> None:
+    """Raise Stop in the main thread at the first SIGTERM or SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _raise_stop)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process with SIGTERM when its parent dies, even by kill -9 (Linux only)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+class Children:
+    """Processes of ours, in their own sessions, so that Ctrl-C reaches them only through us and in order."""
+
+    def __init__(self, settings: Settings, database_url: str) -> None:
+        self._environment = environment_with(DATABASE_URL=database_url)
+        self._seconds = settings.shutdown_seconds + settings.drain_seconds + STOP_SECONDS
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start `shelflist <arguments>`."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "shelflist", *arguments],
+            env=self._environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
+        )
+        self._running[arguments[0]] = child
+        return child
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Run `shelflist <arguments>` to its end and return its exit code."""
+        return self.start(arguments).wait()
+
+    def stop(self) -> None:
+        """Stop what still runs, gracefully as long as that takes no longer than the settings allow."""
+        running = [child for child in self._running.values() if child.poll() is None]
+        for child in running:
+            child.terminate()
+        deadline = time.monotonic() + self._seconds
+        for child in running:
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def wait_for_port(settings: Settings) -> None:
+    """Return once the port is free; raises StartError where it stays in use."""
+    deadline = time.monotonic() + PORT_SECONDS
+    while not _is_free(settings):
+        if time.monotonic() > deadline:
+            raise StartError(f"port {settings.port} is in use: stop what listens there, or set PORT to another one")
+        time.sleep(0.2)
+
+
+def _is_free(settings: Settings) -> bool:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except PermissionError as error:
+            raise StartError(f"port {settings.port} needs more rights than this account has") from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise StartError(f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}") from error
+    return True
+
+
+def wait_until_ready(settings: Settings, server: subprocess.Popen[bytes]) -> None:
+    """Return once the server answers that it is ready; raises StartError where it ends before."""
+    url = f"{address(settings)}/health/ready"
+    while True:
+        if server.poll() is not None:
+            raise StartError("the server did not start; the lines above say why")
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - an address of ours
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(0.05)
+
+
+def address(settings: Settings) -> str:
+    """Return the address at which a person on this machine finds the service."""
+    anywhere = settings.host in ("0.0.0.0", "::", "")  # noqa: S104 - a comparison
+    host = "localhost" if anywhere else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def run_everything(settings: Settings, open_database: Callable[[], Any], prepare: Callable[[str], list[str]]) -> int:
+    """Start all parts, say where they are, wait for a signal or the server's end, and stop all; returns the exit code.
+
+    `open_database` gives the database as a context; `prepare` migrates it and returns lines for the person.
+    """
+    stop_on_signals()
+    code = 0
+    try:
+        wait_for_port(settings)
+        with ExitStack() as stack:
+            url = stack.enter_context(open_database())
+            children = Children(settings, url)
+            stack.callback(children.stop)
+            lines = prepare(url)
+            if not settings.skip_load_data and children.run(["load", "imdb"]) != 0:
+                lines.append("The load failed: what was there before is served. /datasets says why.")
+            server = children.start(["serve"])
+            wait_until_ready(settings, server)
+            print("\n".join(["", *_welcome(settings), *lines, "", "Ctrl-C stops everything."]), flush=True)
+            code = server.wait()
+    except Stop:
+        code = 0
+    return code
+
+
+def _welcome(settings: Settings) -> list[str]:
+    here = address(settings)
+    lines = ["Shelflist is ready.", "", f"  API            {here}/movies?genre=Action&rating_gt=8.5"]
+    return [*lines, f"  Documentation  {here}/docs/"] if settings.docs else lines
