@@ -30,8 +30,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Return the logging configuration (logging.config's dictionary) of every process, Gunicorn's included."""
     is_console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: list[Any] = (
-        # Quoted, or a line feed in a path would begin a line that nobody wrote; and where rich is installed, structlog's
-        # own choice shows the local variables of a traceback, secrets among them.
+        # Quoted, or a line feed in a path would begin a line that nobody wrote. Plain, because where rich is installed
+        # structlog's own choice shows the local variables of a traceback, secrets among them.
         [structlog.dev.ConsoleRenderer(repr_native_str=True, exception_formatter=structlog.dev.plain_traceback)]
         if is_console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
