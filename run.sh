@@ -22,14 +22,15 @@ find_python() {
 
 # install LOCK: makes .venv hold exactly what LOCK says; does nothing where it does already.
 install() {
-    local lock=$1 wanted log
+    local lock=$1 wanted log python
     wanted=$(cat "$lock" pyproject.toml | cksum)
     if [ -x .venv/bin/python ] && [ "$(cat ".venv/$lock.installed" 2>/dev/null)" = "$wanted" ]; then
         return
     fi
     if ! .venv/bin/python -c '' 2>/dev/null; then
         rm -rf .venv
-        "$(find_python)" -m venv .venv || die "python -m venv failed: on Debian and Ubuntu, install python3-venv"
+        python=$(find_python) || exit 1
+        "$python" -m venv .venv || die "python -m venv failed: on Debian and Ubuntu, install python3-venv"
     fi
     printf 'Installing packages from %s (once, about a minute) ...\n' "$lock" >&2
     log=$(mktemp)
