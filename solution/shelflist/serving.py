@@ -11,7 +11,7 @@ from gunicorn.app.base import BaseApplication
 from starlette.types import ASGIApp
 
 from shelflist.edge.server import GuardedProtocol, Worker
-from shelflist.everything import wait_for_port
+from shelflist.everything import die_with_parent, wait_for_port
 from shelflist.shared.health import start_draining
 from shelflist.shared.logs import configuration, configure
 from shelflist.shared.settings import PROJECT_DIRECTORY, Settings
@@ -50,6 +50,8 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "keepalive": 15,
         "logconfig_dict": configuration(settings),
         "control_socket_disable": True,
+        # uvicorn does not notice that its master is gone, and would hold the port for ever.
+        "post_fork": lambda _server, _worker: die_with_parent(),
         "when_ready": lambda _server: _when_ready(settings),
         "proc_name": "shelflist-api",
     }

@@ -10,6 +10,7 @@ from connexion.exceptions import ProblemException
 from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
+from connexion.uri_parsing import OpenAPIURIParser
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -50,6 +51,20 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     return edge.wrap(app, settings, Health(_engine(flask_app).url), _methods(document))
 
 
+class _RepeatedParameters(OpenAPIURIParser):  # type: ignore[misc]
+    """Keeps the values of a repeated parameter apart; Connexion joins them with commas and splits at every comma."""
+
+    @staticmethod
+    def _resolve_param_duplicates(values: list[str], param_defn: dict[str, Any], _in: str) -> Any:
+        if _in == "query" and param_defn.get("explode", True):
+            return values
+        return OpenAPIURIParser._resolve_param_duplicates(values, param_defn, _in)
+
+    @staticmethod
+    def _split(value: Any, param_defn: dict[str, Any], _in: str) -> Any:
+        return value if isinstance(value, list) else OpenAPIURIParser._split(value, param_defn, _in)
+
+
 def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
     for error in (Problem, ProblemException, HTTPException, Exception):
         app.add_error_handler(error, answer_exception)
@@ -59,6 +74,7 @@ def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
         resolver=Resolver(),
         strict_validation=True,
         pythonic_params=True,
+        uri_parser_class=_RepeatedParameters,
         security_map={"apiKey": client_security(_engine(app.app))},
         validator_map={"parameter": StrictParameterValidator, "body": {"application/json": StrictJSONValidator}},
     )

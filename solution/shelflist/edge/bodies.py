@@ -23,6 +23,7 @@ MAX_HEADER_BYTES = 32_768
 _BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
+_MEDIA_TYPE = re.compile(rb"[^\s/;,]+/[^\s/;,]+[ \t]*(;|$)")
 _ONCE = (b"host", b"content-type", b"client-id", b"client-secret", b"authorization", b"idempotency-key")
 """Headers whose second value one reader would take and another not."""
 # No protocol is changed to, and no read promises If-Match; Werkzeug would answer both in ways of its own.
@@ -71,6 +72,8 @@ def _wrong_text(part: str, raw: bytes) -> Problem | None:
 
 
 def _wrong_headers(scope: Scope) -> Problem | None:
+    if scope["http_version"] not in ("1.0", "1.1"):
+        return InvalidRequest("this server speaks HTTP/1.1")
     names = [name for name, _ in scope["headers"]]
     repeated = next((name for name in _ONCE if names.count(name) > 1), None)
     if repeated is not None:
@@ -115,8 +118,13 @@ class BodyLimit:
         self.uploads = [path_pattern(path) for path in uploads]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _BODILESS:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if scope["method"] in _BODILESS:
+            # Connexion would still read a body of the type that is named, or fail over a type that is none.
+            kept = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
+            await self.app({**scope, "headers": kept}, receive, send)
             return
         is_upload = self._is_upload(scope)
         limit = self.max_upload_bytes if is_upload else self.max_bytes
@@ -124,8 +132,9 @@ class BodyLimit:
             _check_announcement(scope, limit)
             body = None if is_upload else await self._gather(receive, limit)
         except Problem as problem:
-            # Who waits for "100 Continue" will send no body now; any other's rest is read and thrown away.
-            await answer_problem(send, problem, close=header(scope, b"expect") is not None)
+            # Any other's rest is read and thrown away: many read an answer only when they have sent all.
+            sends_no_more = isinstance(problem, RequestTimeout) or header(scope, b"expect") is not None
+            await answer_problem(send, problem, close=sends_no_more)
             return
         if body is None:
             await self.app(scope, self._counted(receive, limit), send)
@@ -177,6 +186,8 @@ def _check_announcement(scope: Scope, limit: int) -> None:
             raise UnsupportedMediaType("send the body without Content-Encoding")
         if name == b"transfer-encoding" and value.lower() != b"chunked":
             raise UnsupportedMediaType("send the body without a Transfer-Encoding other than chunked")
+        if name == b"content-type" and _MEDIA_TYPE.match(value) is None:
+            raise UnsupportedMediaType("Content-Type is no media type")
     announced = header(scope, b"content-length")
     if announced is not None and announced.isdigit() and int(announced[:20]) > limit:
         raise _too_large(limit)

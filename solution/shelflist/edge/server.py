@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import logging
+import os
+import signal
 import uuid
 from typing import Any, ClassVar
 
@@ -204,3 +206,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             logger.propagate = True
             # Its warnings are about requests that are refused, which the access log tells.
             logger.setLevel(logging.ERROR)
+
+    def _install_sigquit_handler(self) -> None:
+        # What Gunicorn sends where its master gets SIGINT or SIGQUIT; the base's handler stops nothing.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, os.kill, os.getpid(), signal.SIGTERM)

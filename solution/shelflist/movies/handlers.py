@@ -85,11 +85,13 @@ def delete_movie(movie_id: str) -> flask.Response:
     return flask.Response(status=204)
 
 
-def list_genres() -> flask.Response:
+def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
     """GET /genres."""
+    listing = Listing("genres", sort, desc, {})
+    after = _cursors().read(listing, cursor, queries.GENRE_SORTS[sort].key_type, int) if cursor else None
     with reading() as connection:
-        rows = queries.list_genres(connection)
-    return json_answer({"genres": representations.genres(rows)})
+        page = queries.list_genres(connection, sort=sort, desc=desc, after=after, page_size=page_size)
+    return list_answer("genres", representations.genres(page.rows), _next_cursor(listing, page))
 
 
 def list_datasets(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:

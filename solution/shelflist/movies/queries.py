@@ -30,6 +30,7 @@ SORT_TYPES: dict[str, tuple[str, type]] = {
 }
 """The sorts of GET /movies: the column that carries each, in movies and in movie_genres, and its type."""
 
+GENRE_SORTS = {"name": Sort(genres.c.name_key, str, is_nullable=False)}
 DATASET_SORTS = {"started_at": Sort(dataset_loads.c.started_at, datetime, is_nullable=False)}
 
 
@@ -164,18 +165,12 @@ def position_of(movie: sa.Row[Any], sort: str) -> Position:
     return Position(getattr(movie, SORT_TYPES[sort][0]), str(movie.id))
 
 
-def list_genres(connection: sa.Connection) -> Sequence[Any]:
-    """Return every genre that a movie has, by name, with the number of its movies."""
-    counts = (
-        sa.select(movie_genres.c.genre_id, sa.func.count().label("movie_count"))
-        .group_by(movie_genres.c.genre_id)
-        .subquery()
-    )
-    return connection.execute(
-        sa.select(genres.c.name, counts.c.movie_count)
-        .join_from(genres, counts, genres.c.id == counts.c.genre_id)
-        .order_by(genres.c.name_key)
-    ).all()
+def list_genres(connection: sa.Connection, *, sort: str, desc: bool, after: Position | None, page_size: int) -> Page:
+    """Return the page behind `after` of the genres that a movie has, each with the number of its movies."""
+    links = movie_genres.c.genre_id == genres.c.id
+    count = sa.select(sa.func.count()).where(links).scalar_subquery()
+    statement = sa.select(genres.c.name, count.label("movie_count")).where(sa.exists().where(links))
+    return Keyset(GENRE_SORTS[sort], genres.c.id, desc).fetch(connection, statement, after, page_size)
 
 
 def list_datasets(connection: sa.Connection, *, sort: str, desc: bool, after: Position | None, page_size: int) -> Page:

@@ -97,7 +97,7 @@ class Keyset:
         if self.sort.is_nullable:
             statement = statement.where(column.is_not(None))
         if after is not None:
-            here = sa.tuple_(sa.literal(after.key, column.type), sa.literal(after.id, row_id.type))
+            here = sa.tuple_(sa.literal(after.key, column.type), self._id_of(after))
             there = sa.tuple_(column, row_id)
             statement = statement.where(there < here if self.desc else there > here)
         return self._keyed(statement).order_by(direction(column), direction(row_id)).limit(limit)
@@ -106,9 +106,12 @@ class Keyset:
         direction = sa.desc if self.desc else sa.asc
         statement = statement.where(self.sort.column.is_(None))
         if after is not None:
-            here = sa.literal(after.id, self.id.type)
+            here = self._id_of(after)
             statement = statement.where(self.id < here if self.desc else self.id > here)
         return self._keyed(statement).order_by(direction(self.id)).limit(limit)
+
+    def _id_of(self, position: Position) -> sa.ColumnElement[Any]:
+        return sa.literal(self.id.type.python_type(position.id), self.id.type)
 
     def _keyed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         return statement.add_columns(self.sort.column.label("page_key"), self.id.label("page_id"))
@@ -144,7 +147,7 @@ class Cursors:
         plain = key if key is None or isinstance(key, str | int) else _as_text(key)
         return str(self._signer.dumps([listing.fingerprint(), plain, position.id]))
 
-    def read(self, listing: Listing, cursor: str, key_type: type) -> Position:
+    def read(self, listing: Listing, cursor: str, key_type: type, id_type: type = UUID) -> Position:
         """Return the position that `cursor` holds.
 
         Raises InvalidCursor where it was not written here, CursorMismatch where it is of another listing.
@@ -161,7 +164,7 @@ class Cursors:
             raise CursorMismatch("the cursor belongs to another list, sort, direction or set of filters")
         # Signed, but perhaps by a version that sorted by something else.
         try:
-            return Position(None if plain is None else _parsed(plain, key_type), str(UUID(row_id)))
+            return Position(None if plain is None else _parsed(plain, key_type), str(id_type(row_id)))
         except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             raise InvalidCursor(unknown) from error
 
