@@ -1,0 +1,140 @@
+"""What OpenAPI cannot say: values that only this service can give, and refusals that no schema foretells.
+
+Loaded by Schemathesis's own process (test_schemathesis.py). `truthful` puts such values into requests, so that they get
+past the first check and test something; `is_failure` names the only refusals that a schema-valid request may get, and
+leaves out what was invalid only before it was written as an address.
+"""
+
+import itertools
+import re
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import schemathesis
+from openapi_schema_validator import OAS30Validator
+from schemathesis import GenerationMode
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.openapi.checks import RejectedPositiveData
+
+REFUSALS = {
+    # 422 is by its meaning what the schema accepts and the content forbids: one decimal, more than spaces, IMDb's host.
+    ("create_movie", 422, "/problems/unprocessable"),
+    ("update_movie", 422, "/problems/unprocessable"),
+    ("create_movie", 422, "/problems/invalid-imdb-link"),
+    ("update_movie", 422, "/problems/invalid-imdb-link"),
+}
+"""Operation, status, problem type: any other refusal of valid data is a failure."""
+
+CURSOR_REFUSALS = {"/problems/invalid-cursor", "/problems/cursor-mismatch"}
+"""A cursor is opaque, signed and bound to its list: no schema can tell a true one from any other text."""
+
+IMDB_MOVIE = "tt0068646"
+"""A movie that stays whatever is deleted (tests/contract/catalogue.py)."""
+
+POSITIVE = GenerationMode.POSITIVE
+
+_TRUE_CURSOR = re.compile(r"[\w-]{40,}\.[\w-]{20,}")
+_KEY = re.compile(r"[!-~]{1,240}")
+_NUMBERS = itertools.count(1)
+
+
+@schemathesis.hook("before_call")
+def truthful(context: Any, case: Any, kwargs: Any) -> None:
+    """Give valid requests true values where the schema can only ask for a text; invalid ones stay as they are."""
+    if case.meta is None or case.meta.generation.mode is not POSITIVE:
+        return
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "create_movie":
+        _choose_new_key(case)
+    # Fuzzing sends made-up values, too; the other phases would send nothing else.
+    if case.meta.phase.name.value != "fuzzing":
+        _use_true_links(case)
+        _start_at_true_places(case)
+
+
+def _choose_new_key(case: Any) -> None:
+    # A key that comes again replays its first answer, whose movie may be deleted by now.
+    key = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(key, str) and _KEY.fullmatch(key):
+        case.headers["Idempotency-Key"] = f"{key}-{next(_NUMBERS)}"
+
+
+def _use_true_links(case: Any) -> None:
+    if isinstance(case.body, dict) and isinstance(case.body.get("imdb_link"), str):
+        case.body = {**case.body, "imdb_link": f"https://www.imdb.com/title/tt{next(_NUMBERS):08}/"}
+
+
+def _start_at_true_places(case: Any) -> None:
+    query = dict(case.query or {})
+    if isinstance(query.get("cursor"), str) and not _TRUE_CURSOR.fullmatch(query["cursor"]):
+        del query["cursor"]
+    if "after_id" in query:
+        query["after_id"] = IMDB_MOVIE
+        query.pop("cursor", None)
+    if query != dict(case.query or {}):
+        case.query = query
+
+
+@schemathesis.hook("filter_failure")
+def is_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
+    """Return whether the failure counts."""
+    if isinstance(failure, AcceptedNegativeData):
+        return not _became_valid_on_the_way(case, response)
+    if not isinstance(failure, RejectedPositiveData):
+        return True
+    problem = response.json()
+    if (case.operation.definition.raw["operationId"], response.status_code, problem["type"]) in REFUSALS:
+        return False
+    is_cursor_refused = "cursor" in (case.query or {}) and problem["type"] in CURSOR_REFUSALS
+    return not (is_cursor_refused or _names_both_starts(case, problem) or _holds_nul(case, problem))
+
+
+def _names_both_starts(case: Any, problem: Any) -> bool:
+    # OpenAPI 3.0 cannot say that two parameters exclude each other.
+    given = {"cursor", "after_id"} <= set(case.query or {})
+    return given and {error["code"] for error in problem.get("errors", ())} == {"exclusive"}
+
+
+def _holds_nul(case: Any, problem: Any) -> bool:
+    # PostgreSQL's text cannot hold U+0000; a pattern on every string would say so and make the document unreadable.
+    given = [case.path_parameters, case.query, case.body]
+    return "U+0000" in problem["detail"] and any("\0" in text for text in _texts(given))
+
+
+def _became_valid_on_the_way(case: Any, response: Any) -> bool:
+    # An address knows only texts: 3 in place of ["3"] reads the same, and an empty object leaves no trace at all.
+    wrong = {place.value for place, component in case.meta.components.items() if component.mode is not POSITIVE}
+    if wrong != {"query"}:
+        return False
+    declared = {parameter.name: parameter.definition for parameter in case.operation.query}
+    given = parse_qs(urlsplit(response.request.url).query, keep_blank_values=True)
+    return all(name in declared and _fits(declared[name], texts) for name, texts in given.items())
+
+
+def _fits(parameter: Any, texts: list[str]) -> bool:
+    schema = parameter["schema"]
+    if schema["type"] == "array":
+        items = texts if parameter.get("explode", True) else texts[-1].split(",")
+        return OAS30Validator(schema).is_valid([_read(schema["items"]["type"], item) for item in items])
+    return len(texts) == 1 and OAS30Validator(schema).is_valid(_read(schema["type"], texts[0]))
+
+
+def _read(kind: str, text: str) -> Any:
+    """Return the value that a text stands for; the text itself where it stands for none of this kind."""
+    with suppress(ValueError):
+        if kind == "integer":
+            return int(text) if re.fullmatch(r"-?[0-9]+", text) else text
+        if kind == "number":
+            return float(text)
+    return {"true": True, "false": False}.get(text, text) if kind == "boolean" else text
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in _texts(part)]
+    if isinstance(value, list | tuple):
+        return [text for part in value for text in _texts(part)]
+    return []

@@ -1,0 +1,114 @@
+"""Every operation answers as the document says: each status and media type it promises, and bodies to the last key."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shelflist.shared import health
+from tests.contract.catalogue import Catalogue
+from tests.contract.document import Operation, all_operations, check_answer, media_type
+from tests.fixtures.api import Api, Headers
+
+OPERATIONS = all_operations()
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that succeeds; `{movie_id}` and the like in the path come from the catalogue."""
+
+    status: int = 200
+    accept: str | None = None
+    query: dict[str, Any] = field(default_factory=dict)
+    slug: str = "not-found"
+    body: Any = None
+    is_draining: bool = False
+
+
+EXAMPLES: dict[str, list[Example]] = {
+    "list_movies": [
+        Example(query={"genre": "Action", "rating_gt": 8.5, "sort": "rating", "desc": "true"}),
+        Example(query={"page_size": 5}),
+        Example(accept="text/csv"),
+        Example(accept="application/x-ndjson"),
+    ],
+    "create_movie": [
+        Example(201, body={"title": "Untitled"}),
+        Example(
+            201, body={"title": "À bout", "year": 1960, "runtime": 90, "rating": 7.7, "votes": 3, "genres": ["War"]}
+        ),
+    ],
+    "get_movie": [Example()],
+    "update_movie": [Example(body={"rating": 8.7, "genres": []})],
+    "delete_movie": [Example(204)],
+    "list_genres": [Example()],
+    "list_datasets": [Example(), Example(query={"page_size": 1, "desc": "false"})],
+    "redirect_home": [Example(302)],
+    "ping": [Example()],
+    "post_ping": [Example()],
+    "get_healthcheck": [Example()],
+    "get_liveness": [Example()],
+    "get_readiness": [Example(), Example(503, is_draining=True)],
+    "get_limits": [Example()],
+    "get_openapi_json": [Example()],
+    "get_openapi_yaml": [Example()],
+    "get_problem": [Example(accept="text/html"), Example(accept="application/json")],
+}
+"""operationId -> requests that together get every success the document names (304 has its own test)."""
+
+
+def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue, headers: Headers | None = None) -> Any:
+    """Send the example as the client with every scope."""
+    path = operation.path.format(movie_id=catalogue.movie_id, slug=example.slug)
+    accept = {"Accept": example.accept} if example.accept else {}
+    arguments: dict[str, Any] = {"headers": {**catalogue.credentials, **accept, **(headers or {})}}
+    if example.body is not None:
+        arguments["json"] = example.body
+    return api.request(operation.method.upper(), path, params=example.query, **arguments)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_success_is_as_documented(
+    name: str, api: Api, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert name in EXAMPLES, f"add a request that succeeds to EXAMPLES for the operation {name}"
+    operation = OPERATIONS[name]
+    for example in EXAMPLES[name]:
+        monkeypatch.setattr(health, "_draining", bytearray([example.is_draining]))
+        answer = send(api, operation, example, catalogue)
+        assert answer.status_code == example.status, answer.text[:500]
+        check_answer(operation, answer)
+        if example.accept is not None:
+            assert media_type(answer) == example.accept
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_examples_get_every_documented_success(
+    name: str, api: Api, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = OPERATIONS[name]
+    documented = {
+        (status, kind)
+        for status in operation.statuses()
+        if status < 400 and status != 304
+        for kind in operation.response(status).get("content", {None: None})
+    }
+    answered = set()
+    for example in EXAMPLES[name]:
+        monkeypatch.setattr(health, "_draining", bytearray([example.is_draining]))
+        answer = send(api, operation, example, catalogue)
+        answered.add((answer.status_code, media_type(answer) if answer.content else None))
+    assert documented <= answered, f"add examples for {documented - answered}"
+
+
+@pytest.mark.parametrize("name", [name for name, found in OPERATIONS.items() if 304 in found.statuses()])
+def test_an_unchanged_answer_is_a_304_without_a_body(name: str, api: Api, catalogue: Catalogue) -> None:
+    operation = OPERATIONS[name]
+    etag = send(api, operation, EXAMPLES[name][0], catalogue).headers["ETag"]
+    answer = send(api, operation, EXAMPLES[name][0], catalogue, {"If-None-Match": etag})
+    assert answer.status_code == 304
+    check_answer(operation, answer)
+
+
+def test_every_example_is_of_an_operation() -> None:
+    assert set(EXAMPLES) <= set(OPERATIONS)

@@ -1,0 +1,76 @@
+"""Schemathesis over the whole document, against the server as people run it: not one failure.
+
+It runs as its own process, because only its own runner has all phases: examples, boundaries of every schema (coverage),
+made-up requests (fuzzing) and sequences of operations over the same things (stateful).
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from shelflist.specification import load_specification, operations, published
+from tests.contract.catalogue import Catalogue
+from tests.fixtures.api import Headers
+from tests.fixtures.server import Server, environment
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
+
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "50"))
+"""Requests that are made up for each operation in each phase; set it higher for a longer hunt."""
+
+TIME_OUT = 280
+
+
+def run_schemathesis(server: Server, credentials: Headers, directory: Path) -> dict[str, Any]:
+    """Run every check over every operation and return the report; fails with what Schemathesis has found."""
+    document, report = directory / "openapi.json", directory / "report.json"
+    # A file: of a document that it has fetched, Schemathesis leaves the operation that answers it out.
+    document.write_text(json.dumps(published(load_specification())), encoding="utf-8")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", str(document)]
+    command += ["--url", f"http://127.0.0.1:{server.port}", "--checks", "all", "--max-examples", str(EXAMPLES)]
+    command += ["--no-color", "--report", "json", "--report-json-path", str(report)]
+    for name, value in credentials.items():
+        command += ["--header", f"{name}: {value}"]
+    done = subprocess.run(
+        command,
+        # It leaves its notes where it is started.
+        cwd=directory,
+        env=environment(SCHEMATHESIS_HOOKS=str(HOOKS)),
+        capture_output=True,
+        text=True,
+        timeout=TIME_OUT,
+        check=False,
+    )
+    assert done.returncode == 0, f"Schemathesis found failures:\n{done.stdout}\n{done.stderr}"
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return found
+
+
+def warnings(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the names of operations under each warning that was given."""
+    return {kind: sorted(names) for kind, names in report["warnings"].items() if names}
+
+
+def assert_everything_was_tested(report: dict[str, Any]) -> None:
+    count = len(list(operations(load_specification())))
+    assert report["operations"]["tested"] == count
+    assert report["complete"]
+    assert {phase["status"] for phase in report["phases"].values()} == {"success"}
+    assert report["test_cases"]["generated"] > 20 * count
+
+
+def test_a_client_finds_no_way_to_break_the_contract(server: Server, catalogue: Catalogue, tmp_path: Path) -> None:
+    report = run_schemathesis(server, catalogue.credentials, tmp_path)
+    assert_everything_was_tested(report)
+    assert warnings(report) == {}
+
+
+def test_a_stranger_finds_no_way_to_break_the_contract(server: Server, catalogue: Catalogue, tmp_path: Path) -> None:
+    report = run_schemathesis(server, {}, tmp_path)
+    assert_everything_was_tested(report)
+    writes = ["DELETE /movies/{movie_id}", "PATCH /movies/{movie_id}", "POST /movies"]
+    assert warnings(report) == {"missing_auth": writes}

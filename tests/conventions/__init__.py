@@ -1,0 +1,1 @@
+"""Rules of the house, kept over files and syntax trees instead of by memory."""
