@@ -25,14 +25,19 @@ EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "50"))
 TIME_OUT = 280
 
 
-def run_schemathesis(server: Server, credentials: Headers, directory: Path) -> dict[str, Any]:
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+
+def run_schemathesis(
+    server: Server, credentials: Headers, directory: Path, phases: tuple[str, ...] = PHASES
+) -> dict[str, Any]:
     """Run every check over every operation and return the report; fails with what Schemathesis has found."""
     document, report = directory / "openapi.json", directory / "report.json"
     # A file: of a document that it has fetched, Schemathesis leaves the operation that answers it out.
     document.write_text(json.dumps(published(load_specification())), encoding="utf-8")
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", str(document)]
     command += ["--url", f"http://127.0.0.1:{server.port}", "--checks", "all", "--max-examples", str(EXAMPLES)]
-    command += ["--no-color", "--report", "json", "--report-json-path", str(report)]
+    command += ["--phases", ",".join(phases), "--no-color", "--report", "json", "--report-json-path", str(report)]
     for name, value in credentials.items():
         command += ["--header", f"{name}: {value}"]
     done = subprocess.run(
@@ -47,6 +52,7 @@ def run_schemathesis(server: Server, credentials: Headers, directory: Path) -> d
     )
     assert done.returncode == 0, f"Schemathesis found failures:\n{done.stdout}\n{done.stderr}"
     found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    assert {phase: found["phases"][phase]["status"] for phase in phases} == dict.fromkeys(phases, "success")
     return found
 
 
@@ -59,7 +65,6 @@ def assert_everything_was_tested(report: dict[str, Any]) -> None:
     count = len(list(operations(load_specification())))
     assert report["operations"]["tested"] == count
     assert report["complete"]
-    assert {phase["status"] for phase in report["phases"].values()} == {"success"}
     assert report["test_cases"]["generated"] > 20 * count
 
 
@@ -70,7 +75,8 @@ def test_a_client_finds_no_way_to_break_the_contract(server: Server, catalogue: 
 
 
 def test_a_stranger_finds_no_way_to_break_the_contract(server: Server, catalogue: Catalogue, tmp_path: Path) -> None:
-    report = run_schemathesis(server, {}, tmp_path)
+    # Who can create nothing has no sequences to go through.
+    report = run_schemathesis(server, {}, tmp_path, PHASES[:3])
     assert_everything_was_tested(report)
     writes = ["DELETE /movies/{movie_id}", "PATCH /movies/{movie_id}", "POST /movies"]
     assert warnings(report) == {"missing_auth": writes}

@@ -22,7 +22,8 @@ from .routes import path_pattern
 MAX_HEADER_BYTES = 32_768
 _BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
+# Parts of a name have at most 63 characters (RFC 1035, section 2.3.4), which Werkzeug insists on.
+_HOST = re.compile(rb"(?!.*[^.]{64})[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 _MEDIA_TYPE = re.compile(rb"[^\s/;,]+/[^\s/;,]+[ \t]*(;|$)")
 _ONCE = (b"host", b"content-type", b"client-id", b"client-secret", b"authorization", b"idempotency-key")
 """Headers whose second value one reader would take and another not."""

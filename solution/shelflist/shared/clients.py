@@ -118,9 +118,13 @@ def list_clients(connection: sa.Connection) -> list[ClientRow]:
 
 def server_secret(connection: sa.Connection, name: str) -> bytes:
     """Return the random secret that all processes of this installation share under `name`, made at first use."""
-    statement = sa.dialects.postgresql.insert(server_secrets).values(name=name, value=secrets.token_bytes(32))
-    connection.execute(statement.on_conflict_do_nothing())
-    found: Any = connection.scalar(sa.select(server_secrets.c.value).where(server_secrets.c.name == name))
+    select = sa.select(server_secrets.c.value).where(server_secrets.c.name == name)
+    found: Any = connection.scalar(select)
+    # Written only once: a database that takes no writes must still serve reads.
+    if found is None:
+        statement = sa.dialects.postgresql.insert(server_secrets).values(name=name, value=secrets.token_bytes(32))
+        connection.execute(statement.on_conflict_do_nothing())
+        found = connection.scalar(select)
     return bytes(found)
 
 
