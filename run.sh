@@ -2,20 +2,31 @@
 # The one door: ./run.sh sets up and serves; ./run.sh test sets up and tests; ./run.sh api | loader run one role;
 # ./run.sh <command> is `shelflist <command>` (./run.sh clients list, ./run.sh --help).
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
 
 die() {
     printf 'run.sh: %s\n' "$*" >&2
     exit 1
 }
 
+# The folder of this file, also where it is called through links.
+find_project() {
+    local file=$1 folder
+    while [ -L "$file" ]; do
+        folder=$(cd -P "$(dirname "$file")" && pwd)
+        file=$(readlink "$file")
+        [ "${file#/}" != "$file" ] || file=$folder/$file
+    done
+    cd -P "$(dirname "$file")" && pwd
+}
+
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
+    for candidate in "${PYTHON:-python3}" python3 python3.14 python3.13 python3.12 python3.11 python; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
+        [ -z "${PYTHON:-}" ] || break
     done
     die "Python 3.11 or newer is needed; none was found (PYTHON=/path/to/python names one)"
 }
@@ -23,14 +34,20 @@ find_python() {
 # install LOCK: makes .venv hold exactly what LOCK says; does nothing where it does already.
 install() {
     local lock=$1 wanted log python
-    wanted=$(cat "$lock" pyproject.toml | cksum)
-    if [ -x .venv/bin/python ] && [ "$(cat ".venv/$lock.installed" 2>/dev/null)" = "$wanted" ]; then
+    cd "$project"
+    # With the folder: a copy of it must not go on to run the code of the original.
+    wanted=$({ cat "$lock" pyproject.toml && pwd; } | cksum)
+    if [ "$(cat ".venv/$lock.installed" 2>/dev/null)" = "$wanted" ] && .venv/bin/python -c 'import shelflist' 2>/dev/null; then
         return
     fi
-    if ! .venv/bin/python -c '' 2>/dev/null; then
+    # Without pip: made where python3-venv was missing, or by a Python that is gone.
+    if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
         rm -rf .venv
         python=$(find_python) || exit 1
-        "$python" -m venv .venv || die "python -m venv failed: on Debian and Ubuntu, install python3-venv"
+        "$python" -m venv .venv || {
+            rm -rf .venv
+            die "python -m venv failed: on Debian and Ubuntu, install python3-venv"
+        }
     fi
     printf 'Installing packages from %s (once, about a minute) ...\n' "$lock" >&2
     log=$(mktemp)
@@ -44,28 +61,32 @@ install() {
     printf '%s' "$wanted" >".venv/$lock.installed"
 }
 
-install_for_serving() {
+# In a subshell: the caller's folder stays, and with it the meaning of relative paths.
+install_for_serving() (
     # The tests' lock holds the serving lock's packages in the same versions.
-    if [ ! -e .venv/requirements-dev.lock.installed ]; then
+    if [ ! -e "$project/.venv/requirements-dev.lock.installed" ]; then
         install requirements.lock
     else
         install requirements-dev.lock
     fi
-}
+)
+
+project=$(find_project "${BASH_SOURCE[0]}")
+python=$project/.venv/bin/python
 
 case "${1:-up}" in
 test)
     shift
     install requirements-dev.lock
-    exec .venv/bin/python -m pytest "$@"
+    exec "$python" -m pytest "$@"
     ;;
 api)
     shift
     install_for_serving
-    exec .venv/bin/python -m shelflist serve "$@"
+    exec "$python" -m shelflist serve "$@"
     ;;
 *)
     install_for_serving
-    exec .venv/bin/python -m shelflist "${@:-up}"
+    exec "$python" -m shelflist "${@:-up}"
     ;;
 esac
