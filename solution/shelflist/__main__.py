@@ -10,7 +10,13 @@ from pathlib import Path
 
 from shelflist import __version__
 from shelflist.shared.notices import Notice
-from shelflist.shared.settings import Settings, normalise_database_url, settings, unknown_in_env_file
+from shelflist.shared.settings import (
+    Settings,
+    normalise_database_url,
+    put_into_environment,
+    settings,
+    unknown_in_env_file,
+)
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -62,6 +68,7 @@ def serve(_arguments: argparse.Namespace, configured: Settings) -> int:
             print(line, flush=True)
         engine.dispose()
         if configured.develop_server:
+            put_into_environment("DATABASE_URL", url)
             serve_for_development(configured)
         else:
             from shelflist.web import create_app
@@ -130,7 +137,10 @@ def sample(arguments: argparse.Namespace, configured: Settings) -> int:
 
     rows = arguments.rows if arguments.rows is not None else configured.sample_rows
     seed = arguments.seed if arguments.seed is not None else configured.sample_seed
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Notice(f"cannot write to {arguments.output}: {error.strerror}") from error
     if not 1 <= rows <= MAX_ROWS or not 0 <= seed < 2**32:
         raise Notice(f"a sample has 1 to {MAX_ROWS} rows, and a seed from 0 to {2**32 - 1}")
     with tqdm(total=rows, unit="rows", unit_scale=True, disable=None, leave=False) as bar:
@@ -221,13 +231,15 @@ def _show_secret(client_id: str, secret: str) -> None:
 def _first_client(engine, configured: Settings, *, tell_existing: bool = True) -> list[str]:  # type: ignore[no-untyped-def] # as above
     """Make the client that the settings name, or one of our own where there is none; return what to tell."""
     from shelflist.shared.clients import SCOPES, add_client, ensure_client, list_clients
-    from shelflist.shared.database import advisory_lock
+    from shelflist.shared.database import transaction_lock
 
-    with engine.begin() as connection, advisory_lock(connection, "shelflist-first-client", wait=True):
-        if configured.client_id is not None and configured.client_secret is not None:
-            ensure_client(connection, configured.client_id, configured.client_secret.get_secret_value())
-            return [f"  client-id      {configured.client_id} (with the secret of CLIENT_SECRET)"]
+    with engine.begin() as connection:
+        transaction_lock(connection, "shelflist-first-client")
         existing = list_clients(connection)
+        if configured.client_id is not None and configured.client_secret is not None:
+            wrong = ensure_client(connection, configured.client_id, configured.client_secret.get_secret_value())
+            told = [f"  client-id      {configured.client_id} ({wrong or 'with the secret of CLIENT_SECRET'})"]
+            return told if tell_existing or wrong else []
         if existing and not tell_existing:
             return []
         if existing:
@@ -269,7 +281,16 @@ def _add_source(command: argparse.ArgumentParser) -> None:
 def _add_sample(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rows", type=int, help="rows of title.basics, 1 to 11500000 (default: SAMPLE_ROWS)")
     command.add_argument("--seed", type=int, help="another seed is another sample (default: SAMPLE_SEED)")
-    command.add_argument("--output", type=Path, default=Path("sample"), help="the folder to write to (default: sample)")
+    command.add_argument(
+        "--output", type=Path, default=Path("imdb-sample"), help="the folder to write to (default: imdb-sample)"
+    )
+
+
+def _minutes(text: str) -> int:
+    minutes = int(text)
+    if not 0 <= minutes <= 525_600:
+        raise argparse.ArgumentTypeError("minutes go from 0 to 525600, a year")
+    return minutes
 
 
 def _add_clients(command: argparse.ArgumentParser) -> None:
@@ -283,7 +304,7 @@ def _add_clients(command: argparse.ArgumentParser) -> None:
     rotate.add_argument("id")
     rotate.add_argument(
         "--overlap",
-        type=int,
+        type=_minutes,
         default=1440,
         metavar="MINUTES",
         help="minutes that the secret before still works (default: 1440)",

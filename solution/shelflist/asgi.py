@@ -1,4 +1,4 @@
-"""What Gunicorn serves."""
+"""What the development server loads."""
 
 from shelflist.shared.logs import configure
 from shelflist.shared.settings import settings

@@ -17,6 +17,8 @@ from shelflist.shared.settings import Settings, environment_with
 
 PORT_SECONDS = 10
 """How long a start waits for the port: a killed server's workers hold it for a moment longer."""
+READY_SECONDS = 60
+"""How long the started server may take until it is ready."""
 STOP_SECONDS = 10
 """How long past the server's own graceful time-out a child may take before it is killed."""
 
@@ -116,6 +118,7 @@ def wait_until_ready(settings: Settings, server: subprocess.Popen[bytes]) -> Non
     """Return once the server answers that it is ready; raises StartError where it ends before."""
     # Not urllib, which would go through a proxy that the environment names.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - a comparison
+    deadline = time.monotonic() + READY_SECONDS
     while True:
         if server.poll() is not None:
             raise StartError("the server did not start; the lines above say why")
@@ -128,6 +131,8 @@ def wait_until_ready(settings: Settings, server: subprocess.Popen[bytes]) -> Non
             pass
         finally:
             connection.close()
+        if time.monotonic() > deadline:
+            raise StartError(f"the server is not ready after {READY_SECONDS} seconds: is the database there?")
         time.sleep(0.05)
 
 
@@ -152,15 +157,24 @@ def run_everything(settings: Settings, open_database: Callable[[], Any], prepare
             children = Children(settings, url)
             stack.callback(children.stop)
             lines = prepare(url)
+            # At once: a secret is shown this one time, and a first load may take minutes or be cut off.
+            print("\n".join(lines), flush=True)
             if not settings.skip_load_data and children.run(["load", "imdb"]) != 0:
                 lines.append("The load failed: what was there before is served. /datasets says why.")
             server = children.start(["serve"])
             wait_until_ready(settings, server)
             print("\n".join(["", *_welcome(settings), *lines, "", "Ctrl-C stops everything."]), flush=True)
-            code = server.wait()
+            code = _end_of(server)
     except Stop:
         code = 0
     return code
+
+
+def _end_of(server: subprocess.Popen[bytes]) -> int:
+    """Wait for the server's end, which nobody has asked for; raises StartError that says how it ended."""
+    code = server.wait()
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    raise StartError(f"the server ended by itself, {how}; the lines above may say why")
 
 
 def _welcome(settings: Settings) -> list[str]:

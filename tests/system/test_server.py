@@ -32,7 +32,10 @@ def locked(engine: sa.Engine, stack: ExitStack) -> sa.Connection:
 
 def is_waited_for(engine: sa.Engine) -> bool:
     with engine.connect() as connection:
-        return bool(connection.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(connection.scalar(sa.text(waiting)))
 
 
 def accepts(server: Server) -> bool:
@@ -194,7 +197,7 @@ CANNOT_START = {
     "the port is in use": ({"PORT": "{taken}"}, "port {taken} is in use"),
     "the host is unknown": ({"HOST": "nowhere.invalid"}, "cannot listen on nowhere.invalid"),
     "the host is another machine's": ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1"),
-    "there is no schema": ({"DATABASE_URL": "{empty}"}, "run 'shelflist migrate' first"),
+    "there is no schema": ({"DATABASE_URL": "{empty}"}, "the database is at revision none"),
     "the schema is behind": ({"DATABASE_URL": "{behind}"}, "the database is at revision 0001"),
     "the schema is ahead": ({"DATABASE_URL": "{ahead}"}, "the database is at revision 9999"),
     "no database listens": ({"DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}, "cannot reach the database"),

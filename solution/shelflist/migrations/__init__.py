@@ -7,7 +7,7 @@ import alembic.config
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shelflist.shared.database import OLDEST_POSTGRESQL, DatabaseError, advisory_lock
 from shelflist.shared.settings import PROJECT_DIRECTORY
@@ -46,6 +46,10 @@ def migrate(engine: sa.Engine) -> str:
                 connection.commit()
     except OperationalError as error:
         raise DatabaseError(f"cannot reach the database: {_first_line(error)}") from error
+    except DBAPIError as error:
+        raise DatabaseError(
+            f"the schema could not be made: {_first_line(error)} (docs/how-to/own-database.md says what the role needs)"
+        ) from error
     return newest_revision()
 
 
@@ -60,7 +64,7 @@ def check_migrated(engine: sa.Engine) -> None:
     if current != newest_revision():
         raise DatabaseError(
             f"the database is at revision {current or 'none'}, this version needs {newest_revision()}: "
-            "run 'shelflist migrate' first"
+            "run './run.sh migrate' ('shelflist migrate' in a container) first"
         )
 
 
@@ -87,6 +91,6 @@ def _check_not_ahead(connection: sa.Connection) -> str | None:
     return current
 
 
-def _first_line(error: OperationalError) -> str:
+def _first_line(error: DBAPIError) -> str:
     lines = str(error.orig).strip().splitlines()
     return lines[0] if lines else "no answer"

@@ -10,6 +10,7 @@ from connexion.security import NO_VALUE, AbstractSecurityHandler
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .clients import Client, authenticate
+from .database import autocommitting
 from .problems import MissingScope, Problem, Unauthorized
 
 _CHECKED = "shelflist.client"
@@ -51,8 +52,8 @@ async def _authenticate(engine: sa.Engine, client_id: str | None, secret: str | 
         return Unauthorized("client-id or client-secret is wrong")
 
     def look_up() -> Client | None:
-        with engine.connect() as connection:
-            return authenticate(connection.execution_options(isolation_level="AUTOCOMMIT"), client_id, secret)
+        with autocommitting(engine) as connection:
+            return authenticate(connection, client_id, secret)
 
     client = await asyncio.to_thread(look_up)
     return client or Unauthorized("client-id or client-secret is wrong")

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .notices import Notice
+from .settings import CLIENT_ID_PATTERN
 from .tables import client_secrets, clients, server_secrets
 
 SCOPES = ("read", "write", "admin")
@@ -62,6 +64,10 @@ def add_client(
     connection: sa.Connection, client_id: str, *, name: str, scopes: Sequence[str], secret: str | None = None
 ) -> str:
     """Store a new client and return its secret, which is shown this once; raises ClientError where the id exists."""
+    if re.fullmatch(CLIENT_ID_PATTERN, client_id) is None:
+        raise ClientError(
+            "an id has 1 to 64 letters, digits, dots, underscores and dashes, and begins with one of the former"
+        )
     unknown = set(scopes) - set(SCOPES)
     if unknown or not scopes:
         raise ClientError(f"scopes are one or more of {', '.join(SCOPES)}")
@@ -78,13 +84,20 @@ def add_client(
     return secret
 
 
-def ensure_client(connection: sa.Connection, client_id: str, secret: str) -> None:
-    """Make the client that the settings name exist with this secret and all scopes; other secrets of it stay."""
-    row = connection.execute(sa.select(clients.c.id).where(clients.c.id == client_id)).first()
+def ensure_client(connection: sa.Connection, client_id: str, secret: str) -> str | None:
+    """Make the client that the settings name, with this secret and all scopes, where there is none of its id.
+
+    Returns what is wrong with one that exists, None where the secret works. It is left as it is: rotated and revoked
+    secrets must not come back by a restart.
+    """
+    row = connection.execute(sa.select(clients.c.revoked_at).where(clients.c.id == client_id)).first()
     if row is None:
         add_client(connection, client_id, name="from CLIENT_ID", scopes=SCOPES, secret=secret)
+    elif row.revoked_at is not None:
+        return "it is revoked"
     elif authenticate(connection, client_id, secret) is None:
-        _replace_secret(connection, client_id, secret, overlap=timedelta(hours=24))
+        return "CLIENT_SECRET is not its secret any more"
+    return None
 
 
 def rotate_client(connection: sa.Connection, client_id: str, *, overlap: timedelta) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
@@ -69,6 +70,35 @@ def create_engine(url: str, application: str) -> sa.Engine:
             "DATABASE_URL cannot be read: it is postgresql://user:password@host:port/database, with %-escapes"
         ) from None
     return engine
+
+
+@contextmanager
+def autocommitting(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Lend a connection for single statements: each sees one snapshot, and BEGIN and COMMIT cost nothing."""
+    with engine.connect() as connection:
+        # Not SQLAlchemy's isolation_level: that is set back while the connection returns to the pool, and where the
+        # server has gone by then, the error leaves the pool with a place less for ever.
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.autocommit = True
+        try:
+            yield connection
+        finally:
+            _end_autocommit(connection, driver)
+
+
+def _end_autocommit(connection: sa.Connection, driver: Any) -> None:
+    if connection.closed or connection.invalidated:
+        return
+    try:
+        driver.autocommit = False
+    except psycopg2.Error:
+        connection.invalidate()
+
+
+def transaction_lock(connection: sa.Connection, name: str) -> None:
+    """Wait for the lock called `name` and hold it until the open transaction ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
 
 
 @contextmanager

@@ -75,7 +75,10 @@ class Health:
             try:
                 if self._connection is None:
                     self._connection = psycopg2.connect(
-                        self._arguments, connect_timeout=1, options="-c statement_timeout=1000"
+                        self._arguments,
+                        application_name="shelflist-health",
+                        connect_timeout=1,
+                        options="-c statement_timeout=1000",
                     )
                     self._connection.autocommit = True
                 with self._connection.cursor() as cursor:

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import orjson
+import psycopg2
 import sqlalchemy.exc
 import structlog
 from asgi_correlation_id import correlation_id
@@ -255,7 +256,8 @@ def from_exception(error: BaseException) -> Problem:
         return error
     if isinstance(error, sqlalchemy.exc.TimeoutError):
         return ServiceUnavailable("all database connections are in use", retry_after=1)
-    if isinstance(error, sqlalchemy.exc.DBAPIError):
+    # SQLAlchemy lets the driver's own errors through where it takes connections from the pool and puts them back.
+    if isinstance(error, sqlalchemy.exc.DBAPIError | psycopg2.Error):
         return _from_database(error)
     if isinstance(error, ProblemException):
         return _from_status(error.status, error.detail or error.title)
@@ -264,12 +266,15 @@ def from_exception(error: BaseException) -> Problem:
     return InternalError()
 
 
-def _from_database(error: sqlalchemy.exc.DBAPIError) -> Problem:
-    state = getattr(error.orig, "pgcode", None)
+def _from_database(error: sqlalchemy.exc.DBAPIError | psycopg2.Error) -> Problem:
+    driver_error: BaseException | None = error
+    is_cut = False
+    if isinstance(error, sqlalchemy.exc.DBAPIError):
+        driver_error, is_cut = error.orig, error.connection_invalidated
+    state = getattr(driver_error, "pgcode", None)
     if state is None:
         # psycopg2 gives no SQLSTATE where the connection could not be made or was cut.
-        lost = isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError)
-        lost = lost or error.connection_invalidated
+        lost = is_cut or isinstance(driver_error, psycopg2.OperationalError | psycopg2.InterfaceError)
         return ServiceUnavailable("the database is not available") if lost else InternalError()
     for prefixes, problem in _FROM_SQLSTATE:
         if state.startswith(prefixes):
@@ -288,7 +293,10 @@ def _from_status(status: int, detail: str | None) -> Problem:
 async def answer_exception(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Answer any exception that leaves Connexion or a handler; what is our own fault is logged whole."""
     problem = from_exception(error)
-    if problem.status >= 500:
+    if isinstance(problem, ServiceUnavailable):
+        # In an outage every request fails alike: a traceback each would bury the first.
+        log.warning("request refused", status=problem.status, slug=problem.slug, reason=problem.detail)
+    elif problem.status >= 500:
         log.error("request failed", status=problem.status, exc_info=error)
     return ConnexionResponse(
         status_code=problem.status, mimetype=MEDIA_TYPE, body=problem.body(), headers=problem.headers

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
-from .database import Base
+from .database import Base, autocommitting
 
 db = SQLAlchemy(model_class=Base)
 
@@ -14,8 +14,8 @@ db = SQLAlchemy(model_class=Base)
 @contextmanager
 def reading() -> Iterator[sa.Connection]:
     """Lend a connection for single statements: each sees one snapshot, and BEGIN and COMMIT cost nothing."""
-    with db.engine.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommitting(db.engine) as connection:
+        yield connection
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from .notices import Notice
 PROJECT_DIRECTORY = Path(__file__).resolve().parents[3]
 """The folder that holds openapi/, sql-scripts/ and solution/."""
 
+CLIENT_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
 ENV_FILE = PROJECT_DIRECTORY / ".env"
 
 
@@ -68,7 +70,7 @@ class Settings(BaseSettings):
 
     # Who may call.
     public_reads: bool = True
-    client_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    client_id: str | None = Field(None, pattern=rf"^{CLIENT_ID_PATTERN}$")
     client_secret: SecretStr | None = Field(None, min_length=16, max_length=256)
     secret_key: SecretStr | None = Field(None, min_length=16)
 
@@ -89,7 +91,8 @@ class Settings(BaseSettings):
     @field_validator("state_directory")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value if value.is_absolute() else PROJECT_DIRECTORY / value
+        expanded = value.expanduser()
+        return expanded if expanded.is_absolute() else PROJECT_DIRECTORY / expanded
 
     @model_validator(mode="after")
     def _whole(self) -> "Settings":
@@ -132,22 +135,22 @@ class _NamedFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base's
         """Return the content of the file for one setting, None where no file is named."""
-        path = self._environment().get(f"{field_name.upper()}_FILE")
+        name = field_name.upper()
+        # The environment wins over .env, whichever of the two forms it uses.
+        in_env_file = None if os.environ.get(name) else dotenv_values(ENV_FILE).get(f"{name}_FILE")
+        path = os.environ.get(f"{name}_FILE") or in_env_file
         if not path:
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except OSError as error:
-            raise SettingsError(f"{field_name.upper()}_FILE: cannot read {path}: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f"{name}_FILE: cannot read {path}: {reason}") from error
 
     def __call__(self) -> dict[str, Any]:
         """Return all settings that come from files."""
         values = {name: self.get_field_value(None, name)[0] for name in self.FILE_SETTINGS}
         return {name: value for name, value in values.items() if value is not None}
-
-    @staticmethod
-    def _environment() -> dict[str, str | None]:
-        return {**dotenv_values(ENV_FILE), **os.environ}
 
 
 def normalise_database_url(url: str) -> str:
@@ -189,7 +192,13 @@ def unknown_in_env_file(file: Path = ENV_FILE) -> list[str]:
     """Return the names in .env that are no settings: misspelt, or of another version."""
     known = {name.upper() for name in Settings.model_fields}
     known |= {f"{name.upper()}_FILE" for name in _NamedFiles.FILE_SETTINGS}
+    known |= {"PYTHON_IMAGE", "POSTGRES_IMAGE", "SHELFLIST_IMAGE", "PIP_INDEX_URL", "BUILD_NETWORK"}
     return sorted(name for name in dotenv_values(file) if name.upper() not in known)
+
+
+def put_into_environment(name: str, value: str) -> None:
+    """Set a variable for processes that this one starts by means of a library."""
+    os.environ[name] = value
 
 
 def environment_with(**variables: str) -> dict[str, str]:

@@ -37,35 +37,35 @@ STATES = {
 }
 
 
-class Told(psycopg2.OperationalError):
-    """An error of the driver with any SQLSTATE."""
-
-    def __init__(self, state: str | None) -> None:
-        super().__init__("table secrets, column password")
-        self.state = state
-
-    @property
-    def pgcode(self) -> str | None:  # type: ignore[override]
-        return self.state
+def told(kind: type[psycopg2.Error], state: str | None) -> psycopg2.Error:
+    """Return an error of the driver with any SQLSTATE; only the server can set the driver's own."""
+    made = type("Told", (kind,), {"pgcode": state})
+    return made("table secrets, column password")
 
 
-def wrapped(kind: type[sqlalchemy.exc.DBAPIError], state: str | None, *, is_cut: bool = False) -> Problem:
-    return from_exception(kind("SELECT secret", {"secret": 1}, Told(state), connection_invalidated=is_cut))
+def wrapped(kind: type[psycopg2.Error], state: str | None, *, is_cut: bool = False) -> Problem:
+    error = sqlalchemy.exc.DBAPIError("SELECT secret", {"secret": 1}, told(kind, state), connection_invalidated=is_cut)
+    return from_exception(error)
 
 
 @pytest.mark.parametrize(("state", "expected"), STATES.items())
 def test_each_state_becomes_its_problem_and_tells_nothing_of_the_statement(state: str, expected: type[Problem]) -> None:
-    problem = wrapped(sqlalchemy.exc.OperationalError, state)
-    assert type(problem) is expected
-    assert b"secret" not in problem.body()
-    assert ("Retry-After" in problem.headers) == (problem.status == 503)
+    for problem in (
+        wrapped(psycopg2.DatabaseError, state),
+        from_exception(told(psycopg2.OperationalError, state)),
+    ):
+        assert type(problem) is expected
+        assert b"secret" not in problem.body()
+        assert ("Retry-After" in problem.headers) == (problem.status == 503)
 
 
 def test_a_connection_that_was_not_made_or_was_cut_is_a_503_whatever_its_class() -> None:
-    assert wrapped(sqlalchemy.exc.OperationalError, None).status == 503
-    assert wrapped(sqlalchemy.exc.InterfaceError, None).status == 503
-    assert wrapped(sqlalchemy.exc.DatabaseError, None, is_cut=True).status == 503
-    assert wrapped(sqlalchemy.exc.ProgrammingError, None).status == 500
+    for kind in (psycopg2.OperationalError, psycopg2.InterfaceError):
+        assert wrapped(kind, None).status == 503
+        assert from_exception(told(kind, None)).status == 503
+    assert wrapped(psycopg2.DatabaseError, None, is_cut=True).status == 503
+    assert wrapped(psycopg2.ProgrammingError, None).status == 500
+    assert from_exception(told(psycopg2.ProgrammingError, None)).status == 500
 
 
 def test_a_pool_without_a_free_connection_is_a_503() -> None:
