@@ -39,11 +39,14 @@ def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
 
 
 def required_scopes(document: Document) -> dict[str, str]:
-    """Return the scope that each operation needs of a client, by Connexion's name of the operation."""
+    """Return the scope that each operation needs of a client, by Connexion's name of the operation.
+
+    What anybody may call needs none: a client must not be refused what it gets without its credentials.
+    """
     return {
         f"{operation['x-openapi-router-controller']}.{operation['operationId']}": operation["x-required-scope"]
         for _, _, operation in operations(document)
-        if "x-required-scope" in operation
+        if "x-required-scope" in operation and {} not in operation["security"]
     }
 
 

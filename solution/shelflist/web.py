@@ -10,13 +10,12 @@ from connexion.exceptions import ProblemException
 from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
-from connexion.uri_parsing import OpenAPIURIParser
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from shelflist import edge
 from shelflist.edge.bodies import MAX_HEADER_BYTES
-from shelflist.edge.validation import StrictJSONValidator, StrictParameterValidator
+from shelflist.edge.validation import RepeatedParameters, StrictJSONValidator, StrictParameterValidator
 from shelflist.shared.auth import Authorization, client_security
 from shelflist.shared.clients import server_secret
 from shelflist.shared.database import DatabaseError, connect_arguments
@@ -45,24 +44,11 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     flask_app = app.app
     _set_up_database(flask_app, settings, url)
     flask_app.extensions["shelflist.document"] = published(document)
+    flask_app.extensions["shelflist.has_docs"] = settings.docs
     flask_app.extensions["shelflist.limits"] = _limits(settings)
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
     _add_api(app, document)
     return edge.wrap(app, settings, Health(_engine(flask_app).url), _methods(document))
-
-
-class _RepeatedParameters(OpenAPIURIParser):  # type: ignore[misc]
-    """Keeps the values of a repeated parameter apart; Connexion joins them with commas and splits at every comma."""
-
-    @staticmethod
-    def _resolve_param_duplicates(values: list[str], param_defn: dict[str, Any], _in: str) -> Any:
-        if _in == "query" and param_defn.get("explode", True):
-            return values
-        return OpenAPIURIParser._resolve_param_duplicates(values, param_defn, _in)
-
-    @staticmethod
-    def _split(value: Any, param_defn: dict[str, Any], _in: str) -> Any:
-        return value if isinstance(value, list) else OpenAPIURIParser._split(value, param_defn, _in)
 
 
 def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
@@ -74,7 +60,7 @@ def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
         resolver=Resolver(),
         strict_validation=True,
         pythonic_params=True,
-        uri_parser_class=_RepeatedParameters,
+        uri_parser_class=RepeatedParameters,
         security_map={"apiKey": client_security(_engine(app.app))},
         validator_map={"parameter": StrictParameterValidator, "body": {"application/json": StrictJSONValidator}},
     )

@@ -18,7 +18,7 @@ from .headers import CodedETags, SecurityHeaders
 from .observation import AccessLog, CrashGuard
 from .probes import Probes
 from .routes import HeadAsGet, Routes
-from .streams import SlowReaders
+from .streams import SlowReaders, WholeAnswers
 
 PAGES = ("/docs/",)
 """Where answers are pages with scripts of ours, not data."""
@@ -37,7 +37,7 @@ def wrap(
 
     `methods` names each path's, `uploads` the paths that read multipart bodies.
     """
-    for media_type in (MEDIA_TYPE, "application/x-ndjson", "text/csv", "text/yaml"):
+    for media_type in (MEDIA_TYPE, "application/x-ndjson", "application/yaml", "text/csv"):
         add_compress_type(media_type)
     app = BodyLimit(
         app,
@@ -49,6 +49,7 @@ def wrap(
     app = Probes(app, health=health)
     app = Routes(app, methods=methods, page_prefixes=PAGES)
     app = RequestGuard(app)
+    app = WholeAnswers(app)
     app = CompressMiddleware(app, minimum_size=1000)
     app = CodedETags(app)
     app = SlowReaders(app, seconds=settings.body_seconds)
@@ -74,6 +75,7 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
             "authorization",
             "content-type",
             "idempotency-key",
+            "if-none-match",
             "x-request-id",
         ),
         expose_headers=("ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),

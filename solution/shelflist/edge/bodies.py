@@ -27,8 +27,9 @@ _HOST = re.compile(rb"(?!.*[^.]{64})[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 _MEDIA_TYPE = re.compile(rb"[^\s/;,]+/[^\s/;,]+[ \t]*(;|$)")
 _ONCE = (b"host", b"content-type", b"client-id", b"client-secret", b"authorization", b"idempotency-key")
 """Headers whose second value one reader would take and another not."""
-# No protocol is changed to, and no read promises If-Match; Werkzeug would answer both in ways of its own.
-_IGNORED = (b"upgrade", b"if-match")
+# No protocol is changed to, and no read promises If-Match or ranges; Werkzeug and Starlette would answer them in ways
+# of their own.
+_IGNORED = (b"upgrade", b"if-match", b"range", b"if-range")
 
 
 class RequestGuard:

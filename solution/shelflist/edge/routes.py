@@ -44,7 +44,9 @@ class Routes:
             return
         allowed = self._allowed(scope["path"])
         method = "HEAD" if scope.get("extensions", {}).get(HEAD) else scope["method"]
-        if allowed is None:
+        if allowed is None and f"{scope['path']}/" in self.page_prefixes:
+            await answer(send, 308, [(b"location", f"{scope['path']}/".encode())])
+        elif allowed is None:
             await answer_problem(send, NotFound(f"there is nothing at {scope['path'][:200]}"))
         elif method == "OPTIONS":
             await answer(send, 204, [(b"allow", ", ".join(allowed).encode())])

@@ -52,6 +52,37 @@ class SlowReaders:
                     await watcher
 
 
+class WholeAnswers:
+    """Hands on an answer of known length in one message, as compression needs it to leave small ones alone.
+
+    The bridge from threads sends every answer as a stream of unknown end.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        gathered: bytearray | None = None
+
+        async def gather(message: Message) -> None:
+            nonlocal gathered
+            if message["type"] == "http.response.start":
+                names = [name.lower() for name, _ in message.get("headers", [])]
+                gathered = bytearray() if b"content-length" in names else None
+                await send(message)
+            elif gathered is None:
+                await send(message)
+            else:
+                gathered += message.get("body", b"")
+                if not message.get("more_body"):
+                    await send({**message, "body": bytes(gathered)})
+
+        await self.app(scope, receive, gather)
+
+
 async def _wait_for_end(receive: Receive, gone: threading.Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from connexion.json_schema import Draft4RequestValidator
 from connexion.lifecycle import ConnexionRequest
+from connexion.uri_parsing import OpenAPIURIParser
 from connexion.validators.json import JSONRequestBodyValidator
 from connexion.validators.parameter import ParameterValidator
 from jsonschema import Draft4Validator, ValidationError, validators
@@ -86,6 +87,20 @@ def refuse(errors: list[FieldError]) -> NoReturn:
     """Raise InvalidRequest with the errors, MAX_ERRORS at most, and a sentence about the first."""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     raise InvalidRequest(f"{errors[0].name} {errors[0].detail}{more}", errors=errors[:MAX_ERRORS])
+
+
+class RepeatedParameters(OpenAPIURIParser):  # type: ignore[misc]
+    """Keeps the values of a repeated parameter apart; Connexion joins them with commas and splits at every comma."""
+
+    @staticmethod
+    def _resolve_param_duplicates(values: list[str], param_defn: dict[str, Any], _in: str) -> Any:
+        if _in == "query" and param_defn.get("explode", True):
+            return values
+        return OpenAPIURIParser._resolve_param_duplicates(values, param_defn, _in)
+
+    @staticmethod
+    def _split(value: Any, param_defn: dict[str, Any], _in: str) -> Any:
+        return value if isinstance(value, list) else OpenAPIURIParser._split(value, param_defn, _in)
 
 
 class StrictParameterValidator(ParameterValidator):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """Where the files of a load come from: a directory or an http(s) address, told apart, named and looked up."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -60,8 +60,3 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise LoadError(f"cannot read {path.name}: {error.strerror}") from error
-
-
-def fingerprints(files: Mapping[str, Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file."""
-    return {name: sha256_of(path) for name, path in files.items()}

@@ -80,7 +80,9 @@ def parse_imdb_link(link: str) -> str:
 
 def _columns(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that a request body sets."""
-    values = {name: body[name] for name in ("original_title", "year", "runtime", "votes") if name in body}
+    values = {name: body[name] for name in ("year", "runtime", "votes") if name in body}
+    if "original_title" in body:
+        values["original_title"] = (body["original_title"] or "").strip() or None
     if "title" in body:
         title = body["title"].strip()
         if not title:
@@ -90,7 +92,7 @@ def _columns(body: Mapping[str, Any]) -> dict[str, Any]:
     if "rating" in body:
         values["rating"] = None if body["rating"] is None else _rating(body["rating"])
     if "genres" in body:
-        values["genres"] = body["genres"] or []
+        values["genres"] = body["genres"]
     if "imdb_link" in body:
         values["imdb_id"] = None if body["imdb_link"] is None else parse_imdb_link(body["imdb_link"])
     return values
@@ -106,7 +108,9 @@ def _rating(value: float) -> Decimal:
 
 def _ensure_genres(connection: sa.Connection, names: Sequence[str]) -> dict[str, int]:
     """Return name -> id of the genres, in the given order, each once; unknown ones are created."""
-    cleaned = {fold(name.strip()): name.strip() for name in names}
+    cleaned: dict[str, str] = {}
+    for name in names:
+        cleaned.setdefault(fold(name.strip()), name.strip())
     if "" in cleaned:
         refused = FieldError("genres", "out-of-bounds", "must hold more than spaces")
         raise Unprocessable("a genre must hold more than spaces", errors=[refused])

@@ -10,6 +10,7 @@ from shelflist.shared.paging import Cursors, Listing, Page, Position
 from shelflist.shared.problems import FieldError, InvalidRequest
 from shelflist.shared.responses import (
     attempt,
+    bodiless,
     created,
     json_answer,
     list_answer,
@@ -82,7 +83,7 @@ def delete_movie(movie_id: str) -> flask.Response:
     """DELETE /movies/{movie_id}."""
     with writing() as connection:
         commands.delete_movie(connection, movie_id)
-    return flask.Response(status=204)
+    return bodiless(204)
 
 
 def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:

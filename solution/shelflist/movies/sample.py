@@ -145,6 +145,10 @@ def _draw_chunk(state: RandomState, last: int, rows: int) -> tuple[bytes, bytes,
 @contextmanager
 def _replaced_at_end(*paths: Path) -> Iterator[list[gzip.GzipFile]]:
     """Open gzip files beside `paths`; only a block that ends well puts them in the places of `paths`."""
+    for path in paths:
+        # Of runs that were killed; one of them can hold hundreds of megabytes.
+        for left_over in path.parent.glob(f".{path.name}.*.part"):
+            left_over.unlink(missing_ok=True)
     temporaries = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in paths]
     try:
         with ExitStack() as stack:

@@ -9,7 +9,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from shelflist.shared.problems import NotFound, Problem, all_problems
-from shelflist.shared.responses import conditional, json_answer, preferred_media_type
+from shelflist.shared.responses import bodiless, conditional, json_answer, preferred_media_type
 
 
 def ping() -> flask.Response:
@@ -27,7 +27,8 @@ def get_limits() -> flask.Response:
 
 def redirect_home() -> flask.Response:
     """GET /."""
-    return flask.Response(status=302, headers={"Location": "/docs/"})
+    has_docs = flask.current_app.extensions["shelflist.has_docs"]
+    return bodiless(302, {"Location": "/docs/" if has_docs else "/openapi.json"})
 
 
 def get_openapi_json() -> flask.Response:

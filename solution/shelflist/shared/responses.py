@@ -51,6 +51,13 @@ def next_link(cursor: str) -> str:
     return f"{flask.request.path}?{urlencode([*given, ('cursor', cursor)])}"
 
 
+def bodiless(status: int, headers: Mapping[str, str] | None = None) -> flask.Response:
+    """Return an answer without a body, and without a type of what is not there."""
+    response = flask.Response(status=status, headers=dict(headers or {}))
+    del response.headers["Content-Type"]
+    return response
+
+
 def created(answer: Answer) -> flask.Response:
     """Return the answer of a POST, new or replayed."""
     response = flask.Response(answer.body, status=answer.status, mimetype="application/json")

@@ -111,10 +111,13 @@ def test_while_the_first_request_runs_the_second_is_told_to_wait(api: Api) -> No
     headers = api.credentials()
     running: list[httpx.Response] = []
     first = threading.Thread(target=lambda: running.append(post(api, headers, "a")))
+    is_waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     with api.engine.connect() as ours, api.engine.connect() as watching:
         ours.execute(sa.text("LOCK TABLE movies IN SHARE MODE"))
         first.start()
-        while not watching.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+        while not watching.scalar(is_waiting):
             assert first.is_alive()
         second = post(api, headers, "a")
         problem(second, 409, "idempotency-key-in-use")

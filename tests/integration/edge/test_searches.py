@@ -78,7 +78,9 @@ def test_a_deadlock_is_told_as_503_and_what_was_there_stays(api: Api) -> None:
         body = {"title": "after", "genres": ["Contested"]}
         answers.append(api.patch(f"/movies/{movie_id}", json=body, headers=headers))
 
-    is_waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    is_waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     changing = threading.Thread(target=change)
     with api.engine.connect() as ours, api.engine.connect() as watching:
         ours.execute(sa.text("INSERT INTO genres (name, name_key) VALUES ('Contested', 'contested')"))
