@@ -50,8 +50,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "keepalive": 15,
         "logconfig_dict": configuration(settings),
         "control_socket_disable": True,
-        # uvicorn does not notice that its master is gone, and would hold the port for ever.
-        "post_fork": lambda _server, _worker: die_with_parent(),
+        "post_fork": lambda _server, worker: _end_with_master(worker.ppid),
         "when_ready": lambda _server: _when_ready(settings),
         "proc_name": "shelflist-api",
     }
@@ -100,6 +99,16 @@ async def _check_build(app: ASGIApp) -> None:
             raise RuntimeError(message.get("message", "the application does not start"))
 
     await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+
+
+def _end_with_master(master: int) -> None:
+    """See that a worker does not outlive its master: uvicorn would not notice, and hold the port for ever."""
+    # Until uvicorn has its own, the master's handlers are inherited, which would only note the signal.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()
+    if os.getppid() != master:
+        # Gone before the line above.
+        os._exit(1)
 
 
 def _when_ready(settings: Settings) -> None:

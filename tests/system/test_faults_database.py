@@ -87,8 +87,10 @@ def ask(server: Server, path: str = "/movies", **arguments: object) -> httpx.Res
     return httpx.get(f"{server.http.base_url}{path}", timeout=30, trust_env=False, verify=False, **arguments)  # type: ignore[arg-type]
 
 
-def readiness(server: Server) -> set[int]:
-    return {ask(server, "/health/ready").status_code for _ in range(8)}
+def readiness(server: Server) -> set[tuple[int, str]]:
+    """Return what the workers say; each has its own look at the database."""
+    answers = [ask(server, "/health/ready") for _ in range(8)]
+    return {(answer.status_code, ",".join(answer.json()["reasons"])) for answer in answers}
 
 
 def add(server: Server, title: str, **headers: str) -> httpx.Response:
@@ -134,10 +136,12 @@ def test_where_all_connections_are_in_use_the_next_is_told_to_come_back_and_all_
             wait_for(lambda: sum(answer.done() for answer in answers) >= 20, "those without a connection are told")
             assert ask(server, "/ping").status_code == 200
             assert ask(server, "/health/ready").status_code == 200
-            assert waiting(engine) == 4
+            # Two of each worker that any of them came to.
+            served = waiting(engine)
+            assert served in (2, 4)
         finished = [answer.result() for answer in answers]
     refused = [answer for answer in finished if answer.status_code != 200]
-    assert len(finished) - len(refused) == 4
+    assert len(finished) - len(refused) == served
     for answer in refused:
         problem(answer, 503, "service-unavailable")
         assert answer.headers["retry-after"].isdigit()
@@ -155,7 +159,7 @@ def test_callers_with_credentials_are_told_the_same_where_the_look_up_finds_no_c
     for answer in finished:
         if answer.status_code != 201:
             problem(answer, 503, "service-unavailable")
-    assert sum(answer.status_code == 201 for answer in finished) == 4
+    assert sum(answer.status_code == 201 for answer in finished) in (2, 4)
     assert add(server, "after the crowd").status_code == 201
 
 
@@ -249,9 +253,7 @@ def test_while_the_database_is_down_everything_is_told_503_and_afterwards_all_is
     before = count(engine, "movies")
     engine.dispose()
     with database.down():
-        # Each of the two workers has its own look at it.
-        wait_for(lambda: readiness(server) == {503}, "/health/ready turns", 10)
-        assert ask(server, "/health/ready").json() == {"status": "unready", "reasons": ["database"]}
+        wait_for(lambda: readiness(server) == {(503, "database")}, "/health/ready turns", 10)
         for _ in range(4):
             for answer in (
                 ask(server),
@@ -270,7 +272,7 @@ def test_while_the_database_is_down_everything_is_told_503_and_afterwards_all_is
         assert ask(server, "/healthcheck").json()["status"] == "degraded"
     assert ask(server).status_code == 200
     assert ask(server, "/genres").status_code == 200
-    wait_for(lambda: readiness(server) == {200}, "/health/ready turns back", 10)
+    wait_for(lambda: readiness(server) == {(200, "")}, "/health/ready turns back", 10)
     assert add(server, "after the restart").status_code == 201
     assert count(engine, "movies") == before + 1
 

@@ -32,10 +32,8 @@ def locked(engine: sa.Engine, stack: ExitStack) -> sa.Connection:
 
 def is_waited_for(engine: sa.Engine) -> bool:
     with engine.connect() as connection:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(connection.scalar(sa.text(waiting)))
+        waits = "datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(connection.scalar(sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {waits}")))
 
 
 def accepts(server: Server) -> bool:

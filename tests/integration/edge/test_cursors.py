@@ -108,7 +108,6 @@ def test_an_export_refuses_a_wrong_cursor_like_a_page_does(api: Api, movies: lis
     problem(answer, 400, "invalid-cursor")
 
 
-@pytest.mark.parametrize("sort", ["title", "year", "rating"])
 @pytest.mark.parametrize(
     "payload",
     [
@@ -134,9 +133,10 @@ def test_an_export_refuses_a_wrong_cursor_like_a_page_does(api: Api, movies: lis
     ],
     ids=repr,
 )
-def test_a_signed_cursor_of_another_shape_is_refused(api: Api, movies: list[str], sort: str, payload: Any) -> None:
-    cursor = signed_by_the_server(api, payload, sort=sort)
-    problem(api.get("/movies", params={"sort": sort, "cursor": cursor}), 400, "invalid-cursor")
+def test_a_signed_cursor_of_another_shape_is_refused(api: Api, movies: list[str], payload: Any) -> None:
+    for sort in ("title", "year", "rating"):
+        cursor = signed_by_the_server(api, payload, sort=sort)
+        problem(api.get("/movies", params={"sort": sort, "cursor": cursor}), 400, "invalid-cursor")
 
 
 @pytest.mark.parametrize(

@@ -39,17 +39,17 @@ def stocked(api: Api) -> Api:
     return api
 
 
-@pytest.mark.parametrize("coding", ["identity", "gzip", "br", "zstd"])
 @pytest.mark.parametrize("path", [path for path, methods in routes().items() if "GET" in methods])
-def test_head_answers_as_get_does_without_a_body(stocked: Api, path: str, coding: str) -> None:
-    got = stocked.get(path, headers={"accept-encoding": coding})
-    asked = stocked.request("HEAD", path, headers={"accept-encoding": coding})
-    assert asked.status_code == got.status_code
-    assert asked.content == b""
-    compared = [
-        {name: value for name, value in answer.headers.items() if name not in CHANGING} for answer in (asked, got)
-    ]
-    assert compared[0] == compared[1]
+def test_head_answers_as_get_does_without_a_body(stocked: Api, path: str) -> None:
+    for coding in ("identity", "gzip", "br", "zstd"):
+        got = stocked.get(path, headers={"accept-encoding": coding})
+        asked = stocked.request("HEAD", path, headers={"accept-encoding": coding})
+        assert asked.status_code == got.status_code
+        assert asked.content == b""
+        compared = [
+            {name: value for name, value in answer.headers.items() if name not in CHANGING} for answer in (asked, got)
+        ]
+        assert compared[0] == compared[1]
 
 
 @pytest.mark.parametrize("media_type", ["text/csv", "application/x-ndjson"])
@@ -78,15 +78,14 @@ def test_options_names_the_methods_of_each_path(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", routes())
-@pytest.mark.parametrize("method", [*METHODS, "TRACE", "BREW", "PROPFIND"])
-def test_another_method_is_refused_and_told_which_there_are(stocked: Api, path: str, method: str) -> None:
-    if method in routes()[path]:
-        return
+def test_another_method_is_refused_and_told_which_there_are(stocked: Api, path: str) -> None:
     with stocked.engine.connect() as connection:
         before = connection.scalar(sa.text("SELECT count(*) FROM movies"))
-    answer = stocked.request(method, path, headers=stocked.credentials())
-    problem(answer, 405, "method-not-allowed")
-    assert set(answer.headers["allow"].split(", ")) == allowed(path)
+    credentials = stocked.credentials()
+    for method in {*METHODS, "TRACE", "BREW", "PROPFIND"} - routes()[path]:
+        answer = stocked.request(method, path, headers=credentials)
+        problem(answer, 405, "method-not-allowed")
+        assert set(answer.headers["allow"].split(", ")) == allowed(path)
     with stocked.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM movies")) == before
 
@@ -112,9 +111,9 @@ def test_the_documentation_knows_head_and_options_and_nothing_that_writes(api: A
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/movies/", "/movies/a/b", "/health/", "/%2e%2e/movies"])
-@pytest.mark.parametrize("method", [*METHODS, "OPTIONS", "TRACE"])
-def test_a_path_that_is_not_there_is_404_with_any_method(api: Api, method: str, path: str) -> None:
-    problem(api.request(method, path), 404, "not-found")
+def test_a_path_that_is_not_there_is_404_with_any_method(api: Api, path: str) -> None:
+    for method in (*METHODS, "OPTIONS", "TRACE"):
+        problem(api.request(method, path), 404, "not-found")
 
 
 def test_head_sends_not_one_byte_of_a_body_so_that_the_next_answer_is_found(server: Server) -> None:
