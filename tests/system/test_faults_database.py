@@ -159,7 +159,7 @@ def test_callers_with_credentials_are_told_the_same_where_the_look_up_finds_no_c
     for answer in finished:
         if answer.status_code != 201:
             problem(answer, 503, "service-unavailable")
-    assert sum(answer.status_code == 201 for answer in finished) <= 4
+    assert 1 <= sum(answer.status_code == 201 for answer in finished) <= 4
     assert add(server, "after the crowd").status_code == 201
 
 
