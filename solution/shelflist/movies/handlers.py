@@ -6,25 +6,13 @@ import flask
 import orjson
 
 from shelflist.shared.idempotency import Answer, once
-from shelflist.shared.paging import Cursors, Listing, Page, Position
+from shelflist.shared.lists import answer_list, answer_page, cursors
+from shelflist.shared.paging import Listing, Page, Position
 from shelflist.shared.problems import FieldError, InvalidRequest
-from shelflist.shared.responses import (
-    attempt,
-    bodiless,
-    created,
-    json_answer,
-    list_answer,
-    preferred_media_type,
-    stream_answer,
-)
+from shelflist.shared.responses import attempt, bodiless, created, json_answer
 from shelflist.shared.session import reading, writing
 
 from . import commands, queries, representations
-
-_EXPORTS = {
-    "text/csv": (representations.movies_as_csv, "movies.csv"),
-    "application/x-ndjson": (representations.movies_as_ndjson, "movies.ndjson"),
-}
 
 
 def list_movies(
@@ -37,6 +25,8 @@ def list_movies(
     **filters: Any,
 ) -> flask.Response:
     """GET /movies."""
+    # Connexion also names who is calling, which no cursor may depend on.
+    filters = {name: value for name, value in filters.items() if name not in ("user", "token_info")}
     wanted = queries.MovieFilters(filters)
     listing = Listing("movies", sort, desc, filters)
     after = _start(listing, cursor, after_id)
@@ -45,12 +35,8 @@ def list_movies(
         with reading() as connection:
             return queries.list_movies(connection, wanted, sort=sort, desc=desc, after=position, page_size=size)
 
-    media_type = preferred_media_type("application/json", *_EXPORTS)
-    if media_type in _EXPORTS:
-        write, filename = _EXPORTS[media_type]
-        return stream_answer(write(queries.export_movies(read_page, after)), media_type, filename)
-    page = read_page(after, page_size)
-    return list_answer("movies", representations.movies(page.rows), _next_cursor(listing, page))
+    columns = representations.CSV_COLUMNS
+    return answer_list(listing, read_page, representations.movies, columns=columns, after=after, page_size=page_size)
 
 
 def get_movie(movie_id: str) -> flask.Response:
@@ -89,25 +75,21 @@ def delete_movie(movie_id: str) -> flask.Response:
 def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
     """GET /genres."""
     listing = Listing("genres", sort, desc, {})
-    after = _cursors().read(listing, cursor, queries.GENRE_SORTS[sort].key_type, int) if cursor else None
+    after = cursors().read(listing, cursor, queries.GENRE_SORTS[sort].key_type, int) if cursor else None
     with reading() as connection:
         page = queries.list_genres(connection, sort=sort, desc=desc, after=after, page_size=page_size)
-    return list_answer("genres", representations.genres(page.rows), _next_cursor(listing, page))
+    return answer_page(listing, page, representations.genres)
 
 
 def list_datasets(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
     """GET /datasets."""
     listing = Listing("datasets", sort, desc, {})
-    after = _cursors().read(listing, cursor, queries.DATASET_SORTS[sort].key_type) if cursor else None
+    after = cursors().read(listing, cursor, queries.DATASET_SORTS[sort].key_type) if cursor else None
     with reading() as connection:
         page = queries.list_datasets(connection, sort=sort, desc=desc, after=after, page_size=page_size)
         current = queries.current_datasets(connection)
-    return list_answer(
-        "datasets",
-        representations.dataset_loads(page.rows),
-        _next_cursor(listing, page),
-        current=representations.dataset_loads(current),
-    )
+    represent = representations.dataset_loads
+    return answer_page(listing, page, represent, current=represent(current))
 
 
 def _start(listing: Listing, cursor: str | None, after_id: str | None) -> Position | None:
@@ -119,13 +101,4 @@ def _start(listing: Listing, cursor: str | None, after_id: str | None) -> Positi
     if after_id is not None:
         with reading() as connection:
             return queries.position_of(queries.get_movie(connection, after_id), listing.sort)
-    return _cursors().read(listing, cursor, queries.SORT_TYPES[listing.sort][1]) if cursor is not None else None
-
-
-def _next_cursor(listing: Listing, page: Page) -> str | None:
-    return _cursors().write(listing, page.next) if page.next is not None else None
-
-
-def _cursors() -> Cursors:
-    cursors: Cursors = flask.current_app.extensions["shelflist.cursors"]()
-    return cursors
+    return cursors().read(listing, cursor, queries.SORT_TYPES[listing.sort][1]) if cursor is not None else None

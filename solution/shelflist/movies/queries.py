@@ -1,6 +1,6 @@
 """Every SELECT of movies, genres and datasets."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,9 +17,6 @@ from shelflist.shared.problems import FieldError, InvalidRequest, NotFound
 from .tables import genres, movie_genres, movies
 
 Condition = sa.ColumnElement[bool]
-
-EXPORT_BATCH = 1_000
-"""Movies that an export reads at once; between two batches it holds no connection."""
 
 SORT_TYPES: dict[str, tuple[str, type]] = {
     "title": ("title_key", str),
@@ -137,18 +134,6 @@ def _has_any(movie_id: sa.ColumnElement[Any], genre_ids: Sequence[int | None]) -
     other = movie_genres.alias()
     wanted = sa.literal(list(genre_ids), ARRAY(sa.Integer))
     return sa.exists().where(other.c.movie_id == movie_id, other.c.genre_id == sa.any_(wanted))
-
-
-def export_movies(
-    read_page: Callable[[Position | None, int], Page], after: Position | None
-) -> Iterator[Sequence[sa.Row[Any]]]:
-    """Yield all movies in batches; each is a page of its own, so rows that nobody touches come exactly once."""
-    while True:
-        page = read_page(after, EXPORT_BATCH)
-        yield page.rows
-        if page.next is None:
-            return
-        after = page.next
 
 
 def get_movie(connection: sa.Connection, movie_id: str) -> sa.Row[Any]:

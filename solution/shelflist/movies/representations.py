@@ -1,14 +1,12 @@
-"""Rows of movies, genres and datasets as API bodies, CSV lines and NDJSON lines."""
+"""Rows of movies, genres and datasets as API bodies."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from marshmallow import Schema, fields
+
+from shelflist.shared.timestamps import Timestamp
 
 Body = dict[str, Any]
 
@@ -27,17 +25,6 @@ CSV_COLUMNS = (
     "created_at",
     "updated_at",
 )
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class Timestamp(fields.Field[datetime]):
-    """An RFC 3339 timestamp in UTC with milliseconds, such as 2026-11-21T09:30:00.000Z."""
-
-    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class MovieSchema(Schema):
@@ -127,31 +114,3 @@ def genres(rows: Sequence[sa.Row[Any]]) -> list[Body]:
 def dataset_loads(rows: Sequence[sa.Row[Any]]) -> list[Body]:
     """Return rows of the ledger as the API shows them."""
     return list(_DATASET.dump(rows, many=True))
-
-
-def movies_as_ndjson(batches: Iterable[Sequence[sa.Row[Any]]]) -> Iterator[bytes]:
-    """Yield one line of JSON a movie, a batch at a time."""
-    for rows in batches:
-        yield b"".join(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE) for body in movies(rows))
-
-
-def movies_as_csv(batches: Iterable[Sequence[sa.Row[Any]]]) -> Iterator[bytes]:
-    """Yield CSV after RFC 4180, a batch at a time, genres joined by `|`; nulls are empty.
-
-    Texts that a spreadsheet would run as a formula are preceded by an apostrophe (OWASP, CSV injection).
-    """
-    yield _csv_lines([CSV_COLUMNS])
-    for rows in batches:
-        yield _csv_lines(_csv_cells(body) for body in movies(rows))
-
-
-def _csv_cells(body: Body) -> Iterator[Any]:
-    for column in CSV_COLUMNS:
-        value = "|".join(body[column]) if column == "genres" else body[column]
-        yield f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _csv_lines(lines: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(lines)
-    return text.getvalue().encode()

@@ -8,7 +8,7 @@ import pytest
 from tests.factories.movies import add_movies, random_movies
 from tests.fixtures.api import Api
 
-from shelflist.movies import queries
+from shelflist.shared import exports
 
 
 def ids_of_csv(text: str) -> list[str]:
@@ -18,7 +18,7 @@ def ids_of_csv(text: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every export read several batches, nulls and values on both sides of their borders."""
-    monkeypatch.setattr(queries, "EXPORT_BATCH", 7)
+    monkeypatch.setattr(exports, "BATCH", 7)
 
 
 @pytest.mark.parametrize("desc", ["false", "true"])
