@@ -77,6 +77,31 @@ def serve(_arguments: argparse.Namespace, configured: Settings) -> int:
     return 0
 
 
+def worker(_arguments: argparse.Namespace, configured: Settings) -> int:
+    """Run background jobs; several workers share them."""
+    from shelflist.migrations import check_migrated
+    from shelflist.shared.database import create_engine
+    from shelflist.shared.logs import configure
+    from shelflist.worker import run_worker
+
+    configure(configured)
+    with open_database(configured) as url:
+        engine = create_engine(url, "start")
+        check_migrated(engine)
+        engine.dispose()
+        return run_worker(configured, url)
+
+
+def run_job(arguments: argparse.Namespace, configured: Settings) -> int:
+    """Run the started job for the worker that is its parent."""
+    from shelflist.shared.logs import configure
+    from shelflist.worker import run_isolated
+
+    configure(configured)
+    with open_database(configured) as url:
+        return run_isolated(configured, url, arguments.id, parent=arguments.parent)
+
+
 def migrate(_arguments: argparse.Namespace, configured: Settings) -> int:
     """Bring the database to the newest schema."""
     from shelflist.migrations import migrate as migrate_database
@@ -162,6 +187,22 @@ def openapi(_arguments: argparse.Namespace, configured: Settings) -> int:
     document = published(load_specification(public_reads=configured.public_reads))
     print(json.dumps(document, indent=2, ensure_ascii=False))
     return 0
+
+
+def import_videos(arguments: argparse.Namespace, configured: Settings) -> int:
+    """Import labelled videos from a CSV or NDJSON file."""
+    from shelflist.migrations import check_migrated
+    from shelflist.shared.database import create_engine
+    from shelflist.videos.batch import Options
+    from shelflist.videos.batch_command import import_videos as run_import
+
+    options = Options(
+        arguments.on_conflict, is_atomic=arguments.mode == "atomic", is_dry_run=arguments.dry_run, lock_seconds=600
+    )
+    with open_database(configured) as url:
+        engine = create_engine(url, "import")
+        check_migrated(engine)
+        return run_import(engine, arguments.file, arguments.format, options)
 
 
 def clients_add(arguments: argparse.Namespace, configured: Settings) -> int:
@@ -257,12 +298,16 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(required=True, metavar="command")
     _add(commands, "up", up)
     _add(commands, "serve", serve)
+    _add(commands, "worker", worker)
+    _add_run_job(commands)
     _add(commands, "migrate", migrate)
     _add_source(_add(commands, "loader", loader))
     load = commands.add_parser("load", help="Load a dataset.").add_subparsers(required=True, metavar="dataset")
     _add_source(_add(load, "imdb", load_imdb))
     _add_sample(_add(commands, "sample", sample))
     _add(commands, "openapi", openapi)
+    videos = commands.add_parser("videos", help="Labelled videos.").add_subparsers(required=True, metavar="action")
+    _add_import(_add(videos, "import", import_videos))
     _add_clients(commands.add_parser("clients", help="Programs that may call the API."))
     return root
 
@@ -271,6 +316,14 @@ def _add(commands, name: str, command: Command) -> argparse.ArgumentParser:  # t
     added: argparse.ArgumentParser = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
     added.set_defaults(command=command)
     return added
+
+
+def _add_run_job(commands) -> None:  # type: ignore[no-untyped-def]
+    # Without help it is not listed: only a worker has use for it.
+    hidden = commands.add_parser("run-job", description=run_job.__doc__)
+    hidden.set_defaults(command=run_job)
+    hidden.add_argument("id")
+    hidden.add_argument("--parent", type=int, required=True, help="the process id of the worker")
 
 
 def _add_source(command: argparse.ArgumentParser) -> None:
@@ -284,6 +337,14 @@ def _add_sample(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output", type=Path, default=Path("imdb-sample"), help="the folder to write to (default: imdb-sample)"
     )
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", help="the file, which may be .gz; - is standard input")
+    command.add_argument("--on-conflict", choices=("skip", "update", "error"), default="skip")
+    command.add_argument("--mode", choices=("partial", "atomic"), default="partial")
+    command.add_argument("--dry-run", action="store_true", help="report and store nothing")
+    command.add_argument("--format", choices=("csv", "ndjson"), help="default: by the file's name")
 
 
 def _minutes(text: str) -> int:

@@ -1,4 +1,4 @@
-"""`./run.sh`: the database, the schema, the data and the server, started in order and stopped together."""
+"""`./run.sh`: the database, the schema, the data, the server and the worker, started in order and stopped together."""
 
 import errno
 import http.client
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any
 
@@ -21,6 +21,11 @@ READY_SECONDS = 60
 """How long the started server may take until it is ready."""
 STOP_SECONDS = 10
 """How long past the server's own graceful time-out a child may take before it is killed."""
+
+
+FIRST_PAUSE = 1.0
+"""Seconds until a worker that has ended by itself is started again."""
+LONGEST_PAUSE = 60.0
 
 
 class StartError(Notice):
@@ -88,6 +93,31 @@ class Children:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+
+class Kept:
+    """One of the children that is started again whenever it ends by itself, after pauses that grow."""
+
+    def __init__(self, children: Children, arguments: Sequence[str]) -> None:
+        self._children = children
+        self._arguments = arguments
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pause = FIRST_PAUSE
+        # Of the child's start, or of the next one's where none runs.
+        self._at = time.monotonic()
+
+    def look(self) -> None:
+        """Start the child where it is time to, and say so where it has ended."""
+        now = time.monotonic()
+        if self._child is None:
+            if now >= self._at:
+                self._child, self._at = self._children.start(self._arguments), now
+        elif (code := self._child.poll()) is not None:
+            # What has run for long is not in the row of failures before.
+            pause = FIRST_PAUSE if now - self._at > LONGEST_PAUSE else self._pause
+            how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+            print(f"The {self._arguments[0]} ended, {how}; it starts again in {pause:g} s.", flush=True)
+            self._child, self._at, self._pause = None, now + pause, min(2 * pause, LONGEST_PAUSE)
 
 
 def wait_for_port(settings: Settings) -> None:
@@ -164,15 +194,19 @@ def run_everything(settings: Settings, open_database: Callable[[], Any], prepare
             server = children.start(["serve"])
             wait_until_ready(settings, server)
             print("\n".join(["", *_welcome(settings), *lines, "", "Ctrl-C stops everything."]), flush=True)
-            code = _end_of(server)
+            code = _end_of(server, Kept(children, ["worker"]))
     except Stop:
         code = 0
     return code
 
 
-def _end_of(server: subprocess.Popen[bytes]) -> int:
-    """Wait for the server's end, which nobody has asked for; raises StartError that says how it ended."""
-    code = server.wait()
+def _end_of(server: subprocess.Popen[bytes], worker: Kept) -> int:
+    """Keep the worker until the server ends, which nobody has asked for; raises StartError that says how it ended."""
+    while True:
+        worker.look()
+        with suppress(subprocess.TimeoutExpired):
+            code = server.wait(0.5)
+            break
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     raise StartError(f"the server ended by itself, {how}; the lines above may say why")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import connexion
+import flask
 from connexion.exceptions import ProblemException
 from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
@@ -31,6 +32,12 @@ from shelflist.specification import load_specification, operations, published, r
 _SWAGGER_UI = Path(__file__).parent / "swagger_ui"
 
 
+class _UnparsedRequest(flask.Request):
+    """A request whose form is left alone: Connexion asks each for its files before the handler runs."""
+
+    want_form_data_parsed = False
+
+
 def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     """Return the whole service as one ASGI application; raises where the spec and the code do not fit.
 
@@ -42,13 +49,15 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     document = load_specification(public_reads=settings.public_reads)
     app = connexion.FlaskApp(__name__, swagger_ui_options=_swagger_ui(settings))
     flask_app = app.app
+    flask_app.request_class = _UnparsedRequest
     _set_up_database(flask_app, settings, url)
     flask_app.extensions["shelflist.document"] = published(document)
     flask_app.extensions["shelflist.has_docs"] = settings.docs
     flask_app.extensions["shelflist.limits"] = _limits(settings)
+    flask_app.extensions["shelflist.uploads"] = settings.state_directory / "uploads"
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
     _add_api(app, document)
-    return edge.wrap(app, settings, Health(_engine(flask_app).url), _methods(document))
+    return edge.wrap(app, settings, Health(_engine(flask_app).url), _methods(document), _uploads(document))
 
 
 def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
@@ -110,6 +119,14 @@ def _methods(document: dict[str, Any]) -> dict[str, list[str]]:
     for path, method, _ in operations(document):
         methods[path].append(method)
     return methods
+
+
+def _uploads(document: dict[str, Any]) -> list[str]:
+    return [
+        path
+        for path, _, operation in operations(document)
+        if any(name.startswith("multipart/") for name in operation.get("requestBody", {}).get("content", {}))
+    ]
 
 
 def _limits(settings: Settings) -> dict[str, Any]:

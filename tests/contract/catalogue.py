@@ -7,13 +7,26 @@ from uuid6 import uuid7
 
 from shelflist.ingest.tables import dataset_loads
 from shelflist.movies.tables import movies
+from shelflist.shared.jobs import enqueue
+from shelflist.shared.tables import jobs
+from shelflist.videos import revisions
+from shelflist.videos.analysis_queries import AnalysisFilters
+from shelflist.videos.commands import add_video
+from shelflist.videos.importance import importance_arguments, keep
+from tests.factories.label_pairs import add_labelled, add_vectors
 from tests.factories.movies import add_movies, random_movies
+from tests.factories.videos import add_rows, harvested, new_video
 from tests.fixtures.api import Api, Headers
 
 USERS_IMDB_ID = "tt0111161"
 """The id that the document gives as its example: a user's movie."""
 IMDBS_IMDB_ID = "tt0068646"
 """A movie that came from IMDb's files."""
+
+VIDEO_ID = "v22866068"
+"""The content_id that the document gives as its example: a labelled video."""
+UNLABELLED_VIDEO_ID = "h1"
+"""A harvested video, without labels and vector."""
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -27,6 +40,10 @@ class Catalogue:
     """A user's movie, which may be changed."""
     imdb_movie_id: str
     """One of IMDb's own, which may not."""
+    job_id: str
+    """A job that waits, of nobody."""
+    finished_job_id: str
+    """A job that can no longer be cancelled."""
 
 
 def fill(api: Api) -> Catalogue:
@@ -49,7 +66,10 @@ def fill(api: Api) -> Catalogue:
     )
     imdb_movie_id = _add_imdbs_movie(api)
     _add_loads(api)
-    return Catalogue(api.credentials(), movie_id, imdb_movie_id)
+    _add_videos(api)
+    # Last: what is computed holds only until videos change.
+    _add_labelled_videos(api)
+    return Catalogue(api.credentials(), movie_id, imdb_movie_id, *_add_jobs(api))
 
 
 def _add_imdbs_movie(api: Api) -> str:
@@ -59,6 +79,47 @@ def _add_imdbs_movie(api: Api) -> str:
     with api.engine.begin() as connection:
         connection.execute(movies.update().where(movies.c.id == imdb_movie_id).values(source="imdb"))
     return imdb_movie_id
+
+
+def _add_jobs(api: Api) -> tuple[str, str]:
+    """Store a job that waits, and one that failed; return their ids."""
+    problem = {"type": "/problems/internal-error", "title": "Internal error", "status": 500, "detail": "it failed"}
+    with api.engine.begin() as connection:
+        waiting, finished = (enqueue(connection, "example", {"number": number}).id for number in range(2))
+        done = {"state": "failed", "attempts": 1, "problem": problem, "started_at": START, "finished_at": START}
+        connection.execute(jobs.update().where(jobs.c.id == finished).values(done))
+    return waiting, finished
+
+
+def _add_labelled_videos(api: Api) -> None:
+    """Store labelled videos of more shows than one answer compares, and a result that is computed already."""
+    rows = [("News" if number % 3 else "Pets", "News", f"show {number}") for number in range(101)]
+    add_labelled(api.engine, rows, prefix="labelled")
+    add_vectors(api.engine)
+    arguments = importance_arguments("actual_label", 0, AnalysisFilters())
+    feature = {"feature_index": 7, "gain": 0.5, "permutation": -0.001, "permutation_std": 0.0}
+    result = {
+        "target": "actual_label",
+        "seed": 0,
+        "data_version": 0,
+        "rows_used": 101,
+        "rows_available": 101,
+        "held_out_rows": 26,
+        "held_out_accuracy": 0.9,
+        "baseline_accuracy": 0.7,
+        "model": "RandomForestClassifier, 100 trees",
+        "features": [feature],
+    }
+    with api.engine.begin() as connection:
+        keep(connection, arguments, revisions.current(connection), result)
+
+
+def _add_videos(api: Api) -> None:
+    """Store a labelled video with a vector, one that is like it, and harvested ones."""
+    with api.engine.begin() as connection:
+        for content_id in (VIDEO_ID, "like-it"):
+            add_video(connection, new_video(content_id, title="The Way"))
+    add_rows(api.engine, [harvested(UNLABELLED_VIDEO_ID, title="The Way", published_at=START), harvested("h2")])
 
 
 def _add_loads(api: Api) -> None:

@@ -16,7 +16,7 @@ import schemathesis
 from openapi_schema_validator import OAS30Validator
 from schemathesis import GenerationMode
 from schemathesis.core.failures import AcceptedNegativeData
-from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
 
 REFUSALS = {
     # 422 is by its meaning what the schema accepts and the content forbids: one decimal, more than spaces, IMDb's host.
@@ -24,14 +24,38 @@ REFUSALS = {
     ("update_movie", 422, "/problems/unprocessable"),
     ("create_movie", 422, "/problems/invalid-imdb-link"),
     ("update_movie", 422, "/problems/invalid-imdb-link"),
+    # Labels of spaces alone, or with control characters.
+    ("create_video", 422, "/problems/unprocessable"),
+    ("update_video", 422, "/problems/unprocessable"),
 }
 """Operation, status, problem type: any other refusal of valid data is a failure."""
+
+STATE_REFUSALS = {
+    # What the data at hand do not allow, whatever the request.
+    ("get_similar_videos", 422, "/problems/no-direction"),
+    ("get_confusion_matrix", 422, "/problems/too-many-groups"),
+    ("get_performance_metrics", 422, "/problems/too-many-groups"),
+    ("get_feature_importance", 422, "/problems/not-enough-videos"),
+    ("get_confusion_matrix", 422, "/problems/too-many-labels"),
+    ("get_performance_metrics", 422, "/problems/too-many-labels"),
+    ("cancel_job", 409, "/problems/job-finished"),
+    # The document cannot say what a file has to hold, nor how many jobs may wait.
+    ("upload_videos_csv", 400, "/problems/invalid-file"),
+    ("upload_videos_ndjson", 400, "/problems/invalid-file"),
+    ("upload_videos_csv", 422, "/problems/batch-rejected"),
+    ("upload_videos_ndjson", 422, "/problems/batch-rejected"),
+}
+"""The same, where no field is to blame."""
 
 CURSOR_REFUSALS = {"/problems/invalid-cursor", "/problems/cursor-mismatch"}
 """A cursor is opaque, signed and bound to its list: no schema can tell a true one from any other text."""
 
 IMDB_MOVIE = "tt0068646"
 """A movie that stays whatever is deleted (tests/contract/catalogue.py)."""
+
+CREATING = {"create_movie", "create_video", "upload_videos_csv", "upload_videos_ndjson"}
+ANALYSIS = {"get_confusion_matrix", "get_performance_metrics", "get_feature_importance"}
+MOMENTS = {"published_at", "published_gte", "published_lt", "created_gte", "created_lt"}
 
 POSITIVE = GenerationMode.POSITIVE
 
@@ -47,12 +71,33 @@ def truthful(context: Any, case: Any, kwargs: Any) -> None:
     if case.meta is None or case.meta.generation.mode is not POSITIVE:
         return
     operation = case.operation.definition.raw["operationId"]
-    if operation == "create_movie":
+    if operation in CREATING:
         _choose_new_key(case)
+    if operation == "create_video" and isinstance(case.body, dict):
+        _choose_new_video(case)
+    if operation == "get_feature_importance" and isinstance((case.query or {}).get("seed"), int):
+        # Each seed is a job, of which only so many may wait.
+        case.query = {**case.query, "seed": case.query["seed"] % 5}
     # Fuzzing sends made-up values, too; the other phases would send nothing else.
     if case.meta.phase.name.value != "fuzzing":
         _use_true_links(case)
         _start_at_true_places(case)
+        if operation in ANALYSIS:
+            _ask_for_what_there_is(case)
+
+
+def _ask_for_what_there_is(case: Any) -> None:
+    # Groups go with `by`, there are more shows than one answer compares, and none has enough videos to learn from.
+    query = {name: value for name, value in (case.query or {}).items() if name not in ("tvshow", *MOMENTS)}
+    if "label_set" in query:
+        query["by"] = "label_set"
+    elif query.get("by") == "label_set":
+        query["label_set"] = ["News"]
+    if query.get("by") == "tvshow" or ("tvshow_any" in query and query.get("by") != "label_set"):
+        query |= {"by": "tvshow", "tvshow_any": ["show 1", "show 2"]}
+    elif "tvshow_any" in query:
+        del query["tvshow_any"]
+    case.query = query
 
 
 def _choose_new_key(case: Any) -> None:
@@ -60,6 +105,12 @@ def _choose_new_key(case: Any) -> None:
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):
         case.headers["Idempotency-Key"] = f"{key}-{_RUN}-{next(_NUMBERS)}"
+
+
+def _choose_new_video(case: Any) -> None:
+    # A content_id is known after its first request; what labels may not hold has tests of its own.
+    texts = {name: "Made up" for name in ("actual_label", "predicted_label", "tvshow") if name in case.body}
+    case.body = {**case.body, **texts, "content_id": f"made-up-{next(_NUMBERS)}"}
 
 
 def _use_true_links(case: Any) -> None:
@@ -81,6 +132,9 @@ def _start_at_true_places(case: Any) -> None:
 @schemathesis.hook("filter_failure")
 def is_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Return whether the failure counts."""
+    if isinstance(failure, UseAfterFree):
+        # A job that is cancelled can still be read.
+        return case.operation.definition.raw["operationId"] != "get_job"
     if isinstance(failure, AcceptedNegativeData):
         return not _became_valid_on_the_way(case, response)
     if not isinstance(failure, RejectedPositiveData):
@@ -90,14 +144,29 @@ def is_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     # Without a field it would be the database that refuses what the document allows.
     if refusal in REFUSALS and problem.get("errors"):
         return False
+    if refusal in STATE_REFUSALS:
+        return False
     is_cursor_refused = "cursor" in (case.query or {}) and problem["type"] in CURSOR_REFUSALS
-    return not (is_cursor_refused or _names_both_starts(case, problem) or _holds_nul(case, problem))
+    is_excusable = is_cursor_refused or _names_both_starts(case, problem) or _names_no_moment(problem)
+    return not (is_excusable or _names_no_grouping(problem) or _holds_nul(case, problem))
 
 
 def _names_both_starts(case: Any, problem: Any) -> bool:
     # OpenAPI 3.0 cannot say that two parameters exclude each other.
     given = {"cursor", "after_id"} <= set(case.query or {})
     return given and {error["code"] for error in problem.get("errors", ())} == {"exclusive"}
+
+
+def _names_no_moment(problem: Any) -> bool:
+    # A leap second, year 0000 and the like: RFC 3339 has moments that PostgreSQL and Python have not.
+    errors = problem.get("errors", ())
+    return bool(errors) and all(error["name"] in MOMENTS and error["code"] == "wrong-form" for error in errors)
+
+
+def _names_no_grouping(problem: Any) -> bool:
+    # OpenAPI 3.0 cannot say that a parameter goes with one value of another.
+    errors = problem.get("errors", ())
+    return bool(errors) and {error["name"] for error in errors} <= {"by", "label_set", "tvshow_any"}
 
 
 def _holds_nul(case: Any, problem: Any) -> bool:

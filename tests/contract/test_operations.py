@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from shelflist.shared import health
-from tests.contract.catalogue import Catalogue
+from tests.contract.catalogue import VIDEO_ID, Catalogue
 from tests.contract.document import Operation, all_operations, check_answer, media_type
+from tests.factories.labelled_videos import csv_file, ndjson_file, vector
+from tests.factories.labelled_videos import video as labelled_video
+from tests.factories.videos import new_video
 from tests.fixtures.api import Api, Headers
 
 OPERATIONS = all_operations()
@@ -22,6 +25,7 @@ class Example:
     query: dict[str, Any] = field(default_factory=dict)
     slug: str = "not-found"
     body: Any = None
+    file: bytes | None = None
     is_draining: bool = False
 
 
@@ -43,6 +47,43 @@ EXAMPLES: dict[str, list[Example]] = {
     "delete_movie": [Example(204)],
     "list_genres": [Example()],
     "list_datasets": [Example(), Example(query={"page_size": 1, "desc": "false"})],
+    "list_videos": [
+        Example(query={"labelled": "true", "correct": "false", "sort": "title", "page_size": 3}),
+        Example(query={"q": "way", "source": "youtube"}),
+        Example(accept="text/csv"),
+        Example(accept="application/x-ndjson"),
+    ],
+    "create_video": [Example(201, body=new_video("another"))],
+    "get_video": [Example(), Example(query={"fields": "content_id,feature_vector"})],
+    "update_video": [Example(body={"title": "Another", "feature_vector": None})],
+    "delete_video": [Example(204)],
+    "get_similar_videos": [Example(), Example(query={"limit": 1})],
+    "list_jobs": [Example(), Example(query={"kind": "example", "state": "failed", "page_size": 1})],
+    "get_job": [Example()],
+    "cancel_job": [Example(204)],
+    "upload_videos_csv": [
+        Example(file=csv_file(labelled_video(1), "a row that is none", labelled_video(2, tvshow=""))),
+        Example(file=csv_file(labelled_video(1)), query={"dry_run": "true", "mode": "atomic", "on_conflict": "update"}),
+    ],
+    "upload_videos_ndjson": [Example(file=ndjson_file({**labelled_video(1), "feature_vector": vector()}, "none"))],
+    "get_confusion_matrix": [
+        Example(query={"normalize": "actual"}),
+        Example(query={"by": "tvshow", "tvshow_any": "show 1,show 2"}),
+        Example(accept="image/svg+xml"),
+        Example(accept="image/png"),
+    ],
+    "get_performance_metrics": [
+        Example(query={"by": "label_set", "label_set": ["News", "News|Pets"]}),
+        Example(query={"tvshow": "nobody"}),
+        Example(accept="image/svg+xml"),
+        Example(accept="image/png"),
+    ],
+    "get_feature_importance": [
+        Example(query={"target": "actual_label"}),
+        Example(202, query={"target": "actual_label", "seed": 7}),
+        Example(query={"target": "actual_label"}, accept="image/svg+xml"),
+        Example(query={"target": "actual_label"}, accept="image/png"),
+    ],
     "redirect_home": [Example(302)],
     "ping": [Example()],
     "post_ping": [Example()],
@@ -59,11 +100,14 @@ EXAMPLES: dict[str, list[Example]] = {
 
 def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue, headers: Headers | None = None) -> Any:
     """Send the example as the client with every scope."""
-    path = operation.path.format(movie_id=catalogue.movie_id, slug=example.slug)
+    names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "content_id": VIDEO_ID, "slug": example.slug}
+    path = operation.path.format(**names)
     accept = {"Accept": example.accept} if example.accept else {}
     arguments: dict[str, Any] = {"headers": {**catalogue.credentials, **accept, **(headers or {})}}
     if example.body is not None:
         arguments["json"] = example.body
+    if example.file is not None:
+        arguments["files"] = {"file": ("videos", example.file)}
     return api.request(operation.method.upper(), path, params=example.query, **arguments)
 
 

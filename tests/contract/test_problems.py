@@ -8,8 +8,11 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from shelflist.shared.problems import MEDIA_TYPE, all_problems
-from tests.contract.catalogue import IMDBS_IMDB_ID, Catalogue
+from tests.contract.catalogue import IMDBS_IMDB_ID, UNLABELLED_VIDEO_ID, VIDEO_ID, Catalogue
 from tests.contract.document import Operation, all_operations, check_answer, media_type
+from tests.factories.labelled_videos import csv_file, ndjson_file, vector
+from tests.factories.labelled_videos import video as labelled_video
+from tests.factories.videos import new_video
 from tests.fixtures.api import Api
 
 OPERATIONS = all_operations()
@@ -19,6 +22,13 @@ LINK_OF_ANOTHER = {"imdb_link": f"https://www.imdb.com/title/{IMDBS_IMDB_ID}/"}
 
 Arguments = dict[str, Any]
 """What to add to a request that would succeed: arguments of `Api.request`, and `path`."""
+
+UPLOADS = {
+    "upload_videos_csv": csv_file(labelled_video(1)),
+    "upload_videos_ndjson": ndjson_file({**labelled_video(1), "feature_vector": vector()}),
+}
+"""The operations that take a file, and one with a good row."""
+BAD_UPLOADS = {"upload_videos_csv": csv_file("none"), "upload_videos_ndjson": b"none"}
 
 PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     ("list_movies", 400): {"params": {"page_size": 0}},
@@ -34,6 +44,40 @@ PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     ("update_movie", 422): {"json": {"rating": 8.65}},
     ("delete_movie", 400): {"path": "/movies/not-an-id"},
     ("delete_movie", 404): {"path": f"/movies/{NOBODY}"},
+    ("list_videos", 400): {"params": {"published_gte": "yesterday"}},
+    ("create_video", 400): {"json": {"content_id": "another"}},
+    ("create_video", 409): {"json": new_video(VIDEO_ID)},
+    ("create_video", 422): {"json": new_video("another", tvshow=" ")},
+    ("get_video", 400): {"params": {"fields": "id"}},
+    ("get_video", 404): {"path": "/videos/nobody"},
+    ("update_video", 400): {"json": {"content_id": "another"}},
+    ("update_video", 404): {"path": "/videos/nobody"},
+    ("update_video", 422): {"json": {"tvshow": " "}},
+    ("delete_video", 400): {"path": "/videos/not an id"},
+    ("delete_video", 404): {"path": "/videos/nobody"},
+    ("get_similar_videos", 400): {"params": {"limit": 0}},
+    ("get_similar_videos", 404): {"path": "/videos/nobody/similar"},
+    ("get_similar_videos", 422): {"path": f"/videos/{UNLABELLED_VIDEO_ID}/similar"},
+    ("list_jobs", 400): {"params": {"state": "done"}},
+    ("get_job", 400): {"path": "/jobs/not-an-id"},
+    ("get_job", 404): {"path": f"/jobs/{NOBODY}"},
+    ("cancel_job", 400): {"path": "/jobs/not-an-id"},
+    ("cancel_job", 404): {"path": f"/jobs/{NOBODY}"},
+    ("cancel_job", 409): {"path": "/jobs/{finished_job_id}"},
+    **{
+        (name, status): arguments
+        for name in UPLOADS
+        for status, arguments in {
+            400: {"params": {"mode": "no-mode"}},
+            422: {"params": {"mode": "atomic"}, "files": {"file": ("videos", BAD_UPLOADS[name])}},
+        }.items()
+    },
+    ("get_confusion_matrix", 400): {"params": {"created_gte": "yesterday"}},
+    ("get_confusion_matrix", 422): {"params": {"by": "tvshow"}},
+    ("get_performance_metrics", 400): {"params": {"label_set": "News"}},
+    ("get_performance_metrics", 422): {"params": {"by": "tvshow"}},
+    ("get_feature_importance", 400): {"params": {"top": 0}},
+    ("get_feature_importance", 422): {"params": {"tvshow": "nobody"}},
     ("get_problem", 404): {"path": "/problems/no-such-problem"},
     # The operations without parameters know only parameters that they do not know.
     **{(name, 400): {"params": {"unknown": "1"}} for name, found in OPERATIONS.items() if not found.parameters},
@@ -43,15 +87,24 @@ PROVOCATIONS: dict[tuple[str, int], Arguments] = {
 }
 """(operationId, status) -> a request that gets it; the statuses of `PROVOKED` are the same for all operations."""
 
-BODIES: dict[str, Any] = {"create_movie": TITLE, "update_movie": {"rating": 1}}
+BODIES: dict[str, Any] = {
+    "create_movie": TITLE,
+    "update_movie": {"rating": 1},
+    "create_video": new_video("another"),
+    "update_video": {"title": "Another"},
+}
 
 
 def send(api: Api, operation: Operation, catalogue: Catalogue, **changed: Any) -> Any:
     """Send a request that would succeed, changed by what provokes the error."""
-    path = changed.pop("path", operation.path.format(movie_id=catalogue.movie_id, slug="not-found"))
+    names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "content_id": VIDEO_ID, "slug": "not-found"}
+    path = changed.pop("path", operation.path.format(**names))
+    path = path.replace("{finished_job_id}", catalogue.finished_job_id)
     arguments: Arguments = {"headers": catalogue.credentials}
     if operation.name in BODIES and "content" not in changed:
         arguments["json"] = BODIES[operation.name]
+    if operation.name in UPLOADS and "content" not in changed:
+        arguments["files"] = {"file": ("videos", UPLOADS[operation.name])}
     return api.request(operation.method.upper(), path, **{**arguments, **changed})
 
 
@@ -75,6 +128,13 @@ def send_xml(api: Api, operation: Operation, catalogue: Catalogue) -> Any:
     return send(api, operation, catalogue, content=b"<title/>", headers=headers)
 
 
+def send_while_the_key_is_in_use(api: Api, operation: Operation, catalogue: Catalogue) -> Any:
+    lock = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+    with api.engine.begin() as connection:
+        connection.execute(lock, {"name": f"{catalogue.credentials['client-id']}\nkey"})
+        return send(api, operation, catalogue, headers={**catalogue.credentials, "Idempotency-Key": "key"})
+
+
 PROVOKED: dict[int, Callable[[Api, Operation, Catalogue], Any]] = {
     401: send_with_wrong_secret,
     403: send_without_scope,
@@ -90,7 +150,9 @@ def test_every_documented_error_can_be_provoked(
     name: str, status: int, api: Api, closed_api: Api, catalogue: Catalogue
 ) -> None:
     operation = OPERATIONS[name]
-    if status in PROVOKED:
+    if status == 409 and name in UPLOADS:
+        answer = send_while_the_key_is_in_use(api, operation, catalogue)
+    elif status in PROVOKED:
         # Where anybody may read, no client lacks the scope for it.
         asked = closed_api if status == 403 else api
         answer = PROVOKED[status](asked, operation, catalogue)
@@ -119,12 +181,19 @@ def impatient_api(running_api: Api) -> Iterator[Api]:
 def test_a_database_that_takes_too_long_is_a_503(name: str, api: Api, impatient_api: Api, catalogue: Catalogue) -> None:
     operation = OPERATIONS[name]
     with api.engine.begin() as connection:
-        connection.execute(sa.text("LOCK movies, genres, movie_genres, dataset_loads IN ACCESS EXCLUSIVE MODE"))
+        connection.execute(
+            sa.text(
+                "LOCK movies, genres, movie_genres, dataset_loads, jobs, videos, feature_importances"
+                " IN ACCESS EXCLUSIVE MODE"
+            )
+        )
         # The log would draw each traceback with all its variables, which takes seconds.
         with capture_logs():
             answer = send(impatient_api, operation, catalogue)
     check_problem(operation, answer, 503)
-    assert answer.json()["type"] == "/problems/query-timeout"
+    # Whole files have more time for their statements, and less for waiting.
+    slug = "service-unavailable" if name in UPLOADS else "query-timeout"
+    assert answer.json()["type"] == f"/problems/{slug}"
 
 
 def check_problem(operation: Operation, answer: Any, status: int) -> None:

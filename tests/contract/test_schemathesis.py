@@ -24,6 +24,14 @@ EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "50"))
 
 TIME_OUT = 280
 
+SELDOM_ACCEPTED = {
+    # A job is cancelled once, and made-up files hold no videos.
+    "DELETE /jobs/{job_id}",
+    "POST /videos/batch/csv",
+    "POST /videos/batch/ndjson",
+}
+"""The operations that most made-up requests cannot suit."""
+
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -71,12 +79,20 @@ def assert_everything_was_tested(report: dict[str, Any]) -> None:
 def test_a_client_finds_no_way_to_break_the_contract(server: Server, catalogue: Catalogue, tmp_path: Path) -> None:
     report = run_schemathesis(server, catalogue.credentials, tmp_path)
     assert_everything_was_tested(report)
-    assert warnings(report) == {}
+    given = warnings(report)
+    assert set(given.pop("low_valid_rate", ())) <= SELDOM_ACCEPTED
+    assert given == {}
 
 
 def test_a_stranger_finds_no_way_to_break_the_contract(server: Server, catalogue: Catalogue, tmp_path: Path) -> None:
     # Who can create nothing has no sequences to go through.
     report = run_schemathesis(server, {}, tmp_path, PHASES[:3])
     assert_everything_was_tested(report)
-    writes = ["DELETE /movies/{movie_id}", "PATCH /movies/{movie_id}", "POST /movies"]
-    assert warnings(report) == {"missing_auth": writes}
+    given = warnings(report)
+    assert set(given.pop("low_valid_rate", ())) <= SELDOM_ACCEPTED
+    closed = [
+        f"{method.upper()} {path}"
+        for path, method, operation in operations(load_specification())
+        if {} not in operation["security"] and operation["security"]
+    ]
+    assert given == {"missing_auth": sorted(closed)}

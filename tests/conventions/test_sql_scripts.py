@@ -56,4 +56,6 @@ def test_names_of_tables_are_plural_and_snake_case() -> None:
     for name in SCRIPTS:
         text = (SQL_SCRIPTS / name).read_text(encoding="utf-8")
         for table in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\S+)", text):
-            assert re.fullmatch(r"[a-z]+(_[a-z]+)*s", table), f"sql-scripts/{name}: {table} is not plural snake_case"
+            assert re.fullmatch(r"([a-z]+\.)?[a-z]+(_[a-z]+)*s", table), (
+                f"sql-scripts/{name}: {table} is not plural snake_case"
+            )

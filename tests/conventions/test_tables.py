@@ -20,7 +20,8 @@ SELECT table_name, column_name, data_type, udt_name, character_maximum_length, n
        is_nullable, regexp_replace(column_default, $$^'(.*)'::[a-z ]+$$, '\1'),
        collation_name, is_identity, identity_generation, is_generated
 FROM information_schema.columns
-WHERE table_schema = 'public'
+JOIN information_schema.tables USING (table_schema, table_name)
+WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
 """
 CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)

@@ -179,7 +179,7 @@ def disturbed(running: Compose) -> Iterator[Compose]:
 def test_compose_passes_every_setting_on() -> None:
     services = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
     settings = {name.upper() for name in Settings.model_fields}
-    for name in ("api", "loader"):
+    for name in ("api", "loader", "worker"):
         passed_on = set(services[name]["environment"]) - {"DB_PASSWORD_FILE"}
         assert passed_on == settings - NOT_PASSED_ON
 

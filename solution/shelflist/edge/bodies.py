@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +21,8 @@ from .asgi import Headers, answer_problem, header
 from .routes import path_pattern
 
 MAX_HEADER_BYTES = 32_768
+MIN_UPLOAD_RATE = 1_000
+"""Bytes a second that an upload must bring on average, once it has been waited for as long as for any body."""
 _BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # Parts of a name have at most 63 characters (RFC 1035, section 2.3.4), which Werkzeug insists on.
@@ -166,17 +169,22 @@ class BodyLimit:
         return bytes(body)
 
     def _counted(self, receive: Receive, limit: int) -> Receive:
-        count = 0
+        count, waited = 0, 0.0
 
         async def counted() -> Message:
-            nonlocal count
+            nonlocal count, waited
+            start = time.monotonic()
             try:
                 message = await asyncio.wait_for(receive(), self.seconds)
             except TimeoutError:
                 raise RequestTimeout(f"nothing arrived for {self.seconds:g} seconds") from None
+            waited += time.monotonic() - start
             count += len(message.get("body", b""))
             if count > limit:
                 raise _too_large(limit)
+            # Each upload holds one of few threads: whoever drips must not do so for ever.
+            if message.get("more_body", False) and waited > self.seconds and count < waited * MIN_UPLOAD_RATE:
+                raise RequestTimeout(f"the body came at less than {MIN_UPLOAD_RATE} bytes a second")
             return message
 
         return counted

@@ -13,6 +13,9 @@ from shelflist import __version__
 
 _FRESH_SECONDS = 0.5
 _PROBE_SECONDS = 1.5
+_WORKER_ALIVE = """
+SELECT EXISTS (SELECT FROM procrastinate.procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute')
+"""
 
 # One byte that the Gunicorn master and all its workers see: memory mapped before they fork.
 _draining = mmap.mmap(-1, 1)
@@ -48,12 +51,34 @@ class Health:
     async def report(self) -> dict[str, Any]:
         """Return the state of each component, for a person."""
         has_database = await self.has_database()
+        has_worker = has_database and await self._has_worker()
         return {
+            # Without a worker jobs wait, but whatever is asked is answered.
             "status": "ok" if has_database else "degraded",
             "name": "shelflist",
             "version": __version__,
-            "components": {"database": {"status": "ok" if has_database else "unavailable"}},
+            "components": {
+                "database": {"status": "ok" if has_database else "unavailable"},
+                "worker": {"status": "ok" if has_worker else "unavailable"},
+            },
         }
+
+    async def _has_worker(self) -> bool:
+        asking = asyncio.get_running_loop().run_in_executor(self._executor, self._ask_for_worker)
+        try:
+            return await asyncio.wait_for(asyncio.shield(asking), _PROBE_SECONDS)
+        except TimeoutError:
+            return False
+
+    def _ask_for_worker(self) -> bool:
+        if self._connection is None:
+            return False
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(_WORKER_ALIVE)
+                return bool(cursor.fetchone()[0])
+        except psycopg2.Error:
+            return False
 
     async def has_database(self) -> bool:
         """Return whether the database answers; an answer is half a second old at most, and comes within two."""

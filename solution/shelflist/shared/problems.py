@@ -2,6 +2,7 @@
 
 Problem
 ├── InvalidRequest 400          against the spec: parameter, body, header
+│   ├── InvalidFile             not a file of the kind that the operation reads
 │   ├── InvalidCursor           not a cursor of ours
 │   └── CursorMismatch          a cursor of another list, sort, direction or filter
 ├── Unauthorized 401            no credentials, or wrong, revoked or expired ones
@@ -59,10 +60,16 @@ class Problem(Exception):
     advice: ClassVar[str] = ""
 
     def __init__(
-        self, detail: str, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+        self,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.extensions = dict(extensions or {})
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
 
@@ -74,6 +81,7 @@ class Problem(Exception):
             "status": self.status,
             "detail": self.detail,
             "instance": correlation_id.get() or "",
+            **self.extensions,
         }
         if self.errors:
             document["errors"] = [asdict(error) for error in self.errors]
@@ -85,6 +93,13 @@ class InvalidRequest(Problem):
 
     status, slug, title = 400, "invalid-request", "Invalid request"
     advice = "Compare the request with the operation in /docs/; `errors` names each parameter or field."
+
+
+class InvalidFile(InvalidRequest):
+    """The file is empty, binary, or lacks what every file of its kind must have."""
+
+    slug, title = "invalid-file", "Invalid file"
+    advice = "Send a file of the kind that the operation names in /docs/; `errors` names each missing column."
 
 
 class InvalidCursor(InvalidRequest):

@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     download_idle_seconds: float = Field(30, gt=0, le=3600)
     download_total_seconds: float = Field(3600, gt=0, le=86400)
 
+    # Background jobs.
+    worker_concurrency: int = Field(2, ge=1, le=32)
+    job_retry_seconds: float = Field(10, gt=0, le=3600)
+
     # Telling.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"

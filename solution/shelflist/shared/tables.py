@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from .database import metadata
 
@@ -53,4 +53,32 @@ idempotency_keys = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     _created_at(),
     sa.Index("idempotency_keys_created_at_idx", "created_at"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("arguments", JSONB, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("state", sa.Text, nullable=False, server_default="queued"),
+    sa.Column("progress", sa.REAL, nullable=False, server_default="0"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("result", JSONB(none_as_null=True)),
+    sa.Column("problem", JSONB(none_as_null=True)),
+    _created_at(),
+    sa.Column("started_at", sa.DateTime(timezone=True)),
+    sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
+    sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state"),
+    sa.CheckConstraint("progress BETWEEN 0 AND 1", name="progress"),
+    sa.Index("jobs_created_at_idx", "created_at", "id"),
+    sa.Index(
+        "jobs_pending_idx",
+        "kind",
+        "arguments",
+        unique=True,
+        postgresql_where=sa.text("state IN ('queued', 'running')"),
+    ),
 )

@@ -13,7 +13,12 @@ from tests.fixtures.server import Server, read_answer
 
 from shelflist.specification import load_specification, operations
 
-EXAMPLES = {"movie_id": "tt0111161", "slug": "not-found"}
+EXAMPLES = {
+    "movie_id": "tt0111161",
+    "content_id": "v1",
+    "job_id": "00000000-0000-4000-8000-000000000000",
+    "slug": "not-found",
+}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CHANGING = ("date", "x-request-id")
 

@@ -1,0 +1,52 @@
+"""Operations of jobs: one function per operationId."""
+
+import flask
+
+from shelflist.shared import jobs
+from shelflist.shared.paging import Cursors, Listing
+from shelflist.shared.responses import bodiless, json_answer, list_answer
+from shelflist.shared.session import reading, writing
+
+from . import representations
+
+_RETRY_SECONDS = "1"
+
+
+def list_jobs(
+    *,
+    user: str,
+    page_size: int,
+    sort: str,
+    desc: bool,
+    kind: str | None = None,
+    state: str | None = None,
+    cursor: str | None = None,
+) -> flask.Response:
+    """GET /jobs."""
+    listing = Listing("jobs", sort, desc, {"kind": kind, "state": state})
+    after = _cursors().read(listing, cursor, jobs.SORTS[sort].key_type) if cursor else None
+    wanted = jobs.JobFilters(user, kind, state)
+    with reading() as connection:
+        page = jobs.list_jobs(connection, wanted, sort=sort, desc=desc, after=after, page_size=page_size)
+    next_cursor = _cursors().write(listing, page.next) if page.next is not None else None
+    return list_answer("jobs", representations.jobs(page.rows), next_cursor)
+
+
+def get_job(job_id: str, user: str | None = None) -> flask.Response:
+    """GET /jobs/{job_id}."""
+    with reading() as connection:
+        row = jobs.get_job(connection, job_id, caller=user)
+    headers = {"Retry-After": _RETRY_SECONDS} if row.state in jobs.PENDING else {}
+    return json_answer(representations.job(row), headers=headers)
+
+
+def cancel_job(job_id: str, user: str) -> flask.Response:
+    """DELETE /jobs/{job_id}."""
+    with writing() as connection:
+        jobs.cancel_job(connection, job_id, caller=user)
+    return bodiless(204)
+
+
+def _cursors() -> Cursors:
+    cursors: Cursors = flask.current_app.extensions["shelflist.cursors"]()
+    return cursors

@@ -1,0 +1,168 @@
+"""One attempt at a job: its beginning, its run, and how its end is recorded."""
+
+import random
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from .database import create_engine, transaction_lock
+from .job_queue import requeue_stalled
+from .jobs import PENDING, JobCancelled, JobContext, JobKind, is_attempt, kind_of
+from .problems import InternalError, Problem, from_exception
+from .settings import Settings
+from .tables import jobs
+
+log = structlog.get_logger(__name__)
+
+KEPT = timedelta(days=7)
+"""How long a finished job can be read."""
+
+_LONGEST_WAIT = 3600.0
+_NOW = sa.func.clock_timestamp()
+
+
+def begin(engine: sa.Engine, job_id: str) -> sa.Row[Any] | None:
+    """Count and start an attempt and return the job; None where nobody wants it any more.
+
+    A job that still counts as running was left by a worker that is gone. One that takes its worker along every time
+    fails for good.
+    """
+    with engine.begin() as connection:
+        row = connection.execute(
+            sa.select(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(PENDING)).with_for_update()
+        ).first()
+        if row is None:
+            return None
+        started: dict[str, Any] = {"state": "running", "started_at": _NOW, "next_attempt_at": None, "progress": 0}
+        kind = kind_of(row.kind)
+        if kind is not None and row.attempts >= kind.max_attempts:
+            lost = Problem("the worker ended in the middle of the job, every time it was tried")
+            started |= {"state": "failed", "problem": _document(lost), "finished_at": _NOW}
+        else:
+            started["attempts"] = jobs.c.attempts + 1
+        row = connection.execute(jobs.update().where(jobs.c.id == job_id).values(started).returning(jobs)).one()
+    return row if row.state == "running" else None
+
+
+def run(engine: sa.Engine, settings: Settings, row: sa.Row[Any], stopping: threading.Event | None = None) -> None:
+    """Run the attempt that `row` began and record how it ended; a job that was cancelled meanwhile stays so."""
+    context = JobContext(engine, settings, row.id, row.started_at, stopping)
+    kind = kind_of(row.kind)
+    try:
+        if kind is None:
+            raise Problem("this worker knows no jobs of this kind")
+        result = kind.run(context, row.arguments)
+        _succeed(engine, row, result)
+    except JobCancelled as reason:
+        log.info("job left", job_id=row.id, kind=row.kind, reason=str(reason))
+    except Exception as error:
+        record_failure(engine, settings, row, error)
+
+
+def run_by_url(url: str, settings: Settings, row: sa.Row[Any], stopping: threading.Event | None = None) -> None:
+    """Run the attempt over connections of its own."""
+    engine = create_engine(url, "job")
+    try:
+        run(engine, settings, row, stopping)
+    finally:
+        engine.dispose()
+
+
+def running_job(engine: sa.Engine, job_id: str) -> sa.Row[Any] | None:
+    """Return the job if an attempt at it runs."""
+    with engine.begin() as connection:
+        return connection.execute(sa.select(jobs).where(jobs.c.id == job_id, jobs.c.state == "running")).first()
+
+
+def _succeed(engine: sa.Engine, row: sa.Row[Any], result: dict[str, Any]) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.update()
+            .where(is_attempt(row.id, row.started_at))
+            .values(state="succeeded", progress=1, result=result, problem=None, finished_at=_NOW)
+        )
+    log.info("job succeeded", job_id=row.id, kind=row.kind, attempt=row.attempts)
+
+
+def record_failure(engine: sa.Engine, settings: Settings, row: sa.Row[Any], error: Exception) -> None:
+    """Record why the attempt failed: the job waits for the next one, or has failed where that would not help."""
+    problem = _problem(error)
+    kind = kind_of(row.kind)
+    is_final = row.attempts >= _attempts_of(kind) or (isinstance(error, Problem) and 400 <= error.status < 500)
+    values: dict[str, Any] = {"problem": _document(problem), "progress": 0}
+    if is_final:
+        values |= {"state": "failed", "finished_at": _NOW}
+    else:
+        seconds = retry_seconds(settings.job_retry_seconds, row.attempts)
+        values |= {"state": "queued", "next_attempt_at": _NOW + timedelta(seconds=seconds)}
+    log.error("job failed", job_id=row.id, kind=row.kind, attempt=row.attempts, is_final=is_final, exc_info=error)
+    with engine.begin() as connection:
+        connection.execute(jobs.update().where(is_attempt(row.id, row.started_at)).values(values))
+
+
+def _attempts_of(kind: JobKind | None) -> int:
+    return kind.max_attempts if kind is not None else 5
+
+
+def _problem(error: Exception) -> Problem:
+    problem = from_exception(error)
+    if isinstance(problem, InternalError):
+        return Problem("the job could not be completed; the log tells why under the id of the job")
+    return problem
+
+
+def _document(problem: Problem) -> dict[str, Any]:
+    return {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+
+
+def retry_seconds(base: float, attempts: int) -> float:
+    """Return the wait after so many attempts: doubling, an hour at most, and a quarter more or less at random."""
+    wait = min(base * 2.0 ** min(attempts - 1, 30), _LONGEST_WAIT)
+    return wait * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
+
+
+def give_back(engine: sa.Engine, row: sa.Row[Any]) -> None:
+    """Put the attempt's job back among the queued ones as if it had not begun."""
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.update()
+            .where(is_attempt(row.id, row.started_at))
+            .values(state="queued", attempts=jobs.c.attempts - 1, progress=0, started_at=None)
+        )
+    log.info("job given back", job_id=row.id, kind=row.kind)
+
+
+def next_attempt_at(engine: sa.Engine, job_id: str) -> datetime | None:
+    """Return when the job is to be tried again; None where it has finished."""
+    with engine.begin() as connection:
+        waiting = sa.select(sa.func.coalesce(jobs.c.next_attempt_at, jobs.c.created_at))
+        found: datetime | None = connection.scalar(waiting.where(jobs.c.id == job_id, jobs.c.state == "queued"))
+    return found
+
+
+def rescue_stalled(engine: sa.Engine, stalled_seconds: float) -> None:
+    """Queue again the jobs of workers that have shown no sign of life for so long; the attempts stay counted."""
+    with engine.begin() as connection:
+        transaction_lock(connection, "shelflist-stalled-jobs")
+        stalled = requeue_stalled(connection, stalled_seconds)
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id.in_(stalled), jobs.c.state == "running")
+            .values(state="queued", progress=0, next_attempt_at=_NOW)
+        )
+    for job_id in stalled:
+        log.warning("job taken from a worker that is gone", job_id=job_id)
+
+
+def remove_finished(engine: sa.Engine) -> None:
+    """Remove the jobs that finished longer ago than they are kept."""
+    with engine.begin() as connection:
+        connection.execute(jobs.delete().where(jobs.c.finished_at < _NOW - KEPT))

@@ -1,0 +1,94 @@
+"""Procrastinate's queue as it lies in our database, and what is done to it inside a caller's transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from procrastinate import sql
+from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
+
+SCHEMA = "procrastinate"
+"""The PostgreSQL schema that holds the library's tables and functions."""
+SEARCH_PATH = f"{SCHEMA},public"
+"""Where the library's connections look for names, none of which it qualifies."""
+TASK = "run_job"
+QUEUE = "jobs"
+
+_connector = SQLAlchemyPsycopg2Connector()
+_manager = JobManager(_connector)
+
+
+@contextmanager
+def queue_schema(connection: sa.Connection) -> Iterator[None]:
+    """Let unqualified names mean the library's own until the end of the block; needs an open transaction."""
+    before = connection.scalar(sa.select(sa.func.current_setting("search_path")))
+    _set_search_path(connection, SEARCH_PATH)
+    yield
+    # Not where the block has failed: the rollback undoes it, and nothing else can be said before that.
+    _set_search_path(connection, str(before))
+
+
+def _set_search_path(connection: sa.Connection, path: str) -> None:
+    connection.execute(sa.select(sa.func.set_config("search_path", path, True)))
+
+
+def defer(connection: sa.Connection, job_id: str) -> None:
+    """Queue the run of a job; it becomes visible to workers when the caller's transaction commits."""
+    # Both locks are indexed: they find the entry again, and the first keeps two workers from one job.
+    entry = Job(
+        id=None,
+        queue=QUEUE,
+        lock=job_id,
+        queueing_lock=job_id,
+        task_name=TASK,
+        task_kwargs={"job_id": job_id},
+    )
+    with queue_schema(connection):
+        _manager.defer_job(entry, connection=connection)
+
+
+def withdraw(connection: sa.Connection, job_id: str) -> None:
+    """Take a waiting job from the queue, or ask the worker that runs it to abort."""
+    find = sa.text(
+        "SELECT id FROM procrastinate_jobs WHERE (queueing_lock = :name AND status = 'todo')"
+        " OR (lock = :name AND status = 'doing')"
+    )
+    with queue_schema(connection):
+        for entry_id in connection.scalars(find, {"name": job_id}).all():
+            _execute(connection, "cancel_job", job_id=entry_id, abort=True, delete_job=False)
+
+
+def requeue_stalled(connection: sa.Connection, stalled_seconds: float) -> list[str]:
+    """Queue again what workers hold that have shown no sign of life for so long; return the ids of those jobs.
+
+    The caller holds a lock, so that no second worker takes away what a third one has been given since.
+    """
+    found = []
+    with queue_schema(connection):
+        rows = _execute(
+            connection,
+            "select_stalled_jobs_by_heartbeat",
+            queue=None,
+            task_name=None,
+            seconds_since_heartbeat=stalled_seconds,
+        )
+        for row in rows:
+            _execute(
+                connection,
+                "retry_job",
+                job_id=row["id"],
+                retry_at=None,
+                new_priority=None,
+                new_queue_name=None,
+                new_lock=None,
+            )
+            if row["task_name"] == TASK:
+                found.append(row["args"]["job_id"])
+    return found
+
+
+def _execute(connection: sa.Connection, query: str, **arguments: Any) -> list[Any]:
+    return list(_connector.execute_query_all_with_connection(connection, query=sql.queries[query], **arguments))

@@ -1,0 +1,1 @@
+"""Videos: harvested, labelled or both, and what their labels and vectors say."""

@@ -1,0 +1,71 @@
+"""Operations of single videos and their lists: one function per operationId."""
+
+from typing import Any
+
+import flask
+import orjson
+
+from shelflist.shared.idempotency import Answer, once
+from shelflist.shared.lists import answer_list, cursors
+from shelflist.shared.paging import Listing, Page, Position
+from shelflist.shared.responses import attempt, bodiless, created, json_answer
+from shelflist.shared.session import reading, writing
+
+from . import commands, queries, representations, similarity
+
+
+def list_videos(
+    *, page_size: int, sort: str, desc: bool, cursor: str | None = None, **parameters: Any
+) -> flask.Response:
+    """GET /videos."""
+    # Connexion also names who is calling, which no cursor may depend on.
+    filters = {name: parameters.get(name) for name in queries.FILTERS}
+    listing = Listing("videos", sort, desc, filters)
+    after = cursors().read(listing, cursor, queries.SORTS[sort].key_type, int) if cursor is not None else None
+
+    def read_page(position: Position | None, size: int) -> Page:
+        with reading() as connection:
+            return queries.list_videos(connection, filters, sort=sort, desc=desc, after=position, page_size=size)
+
+    columns = representations.CSV_COLUMNS
+    return answer_list(listing, read_page, representations.videos, columns=columns, after=after, page_size=page_size)
+
+
+def create_video(body: dict[str, Any], user: str) -> flask.Response:
+    """POST /videos."""
+    with writing() as connection:
+
+        def create() -> Answer:
+            video = representations.video(commands.add_video(connection, body))
+            return Answer(201, {"Location": f"/videos/{video['content_id']}"}, orjson.dumps(video))
+
+        answer = once(connection, attempt("POST /videos", user, body), create)
+    return created(answer)
+
+
+def get_video(content_id: str, fields: list[str] | None = None) -> flask.Response:
+    """GET /videos/{content_id}."""
+    with reading() as connection:
+        row = queries.get_video(connection, content_id)
+    return json_answer(representations.video(row, fields))
+
+
+def update_video(content_id: str, body: dict[str, Any]) -> flask.Response:
+    """PATCH /videos/{content_id}."""
+    with writing() as connection:
+        row = commands.change_video(connection, content_id, body)
+    return json_answer(representations.video(row))
+
+
+def delete_video(content_id: str) -> flask.Response:
+    """DELETE /videos/{content_id}."""
+    with writing() as connection:
+        commands.delete_video(connection, content_id)
+    return bodiless(204)
+
+
+def get_similar_videos(content_id: str, limit: int) -> flask.Response:
+    """GET /videos/{content_id}/similar."""
+    with reading() as connection:
+        found = similarity.similar_videos(connection, content_id, limit)
+    return json_answer({"videos": representations.similar_videos(found)})
