@@ -19,6 +19,7 @@ from shelflist.edge.bodies import MAX_HEADER_BYTES
 from shelflist.edge.validation import RepeatedParameters, StrictJSONValidator, StrictParameterValidator
 from shelflist.shared.auth import Authorization, client_security
 from shelflist.shared.clients import server_secret
+from shelflist.shared.csvfile import MAX_COLUMNS
 from shelflist.shared.database import DatabaseError, connect_arguments
 from shelflist.shared.health import Health
 from shelflist.shared.idempotency import RETENTION_HOURS
@@ -26,7 +27,9 @@ from shelflist.shared.paging import Cursors
 from shelflist.shared.problems import Problem, answer_exception
 from shelflist.shared.session import db
 from shelflist.shared.settings import Settings
+from shelflist.shared.textfile import MAX_LINE_BYTES
 from shelflist.specification import load_specification, operations, published, required_scopes
+from shelflist.videos.batch import MAX_ROWS
 
 # The package swagger-ui-bundle, Connexion's default, carries 4.15 with an inline script; this is 5.35 without.
 _SWAGGER_UI = Path(__file__).parent / "swagger_ui"
@@ -134,6 +137,9 @@ def _limits(settings: Settings) -> dict[str, Any]:
         "max_page_size": 100,
         "max_json_bytes": settings.max_json_bytes,
         "max_upload_bytes": settings.max_upload_bytes,
+        "max_upload_rows": MAX_ROWS,
+        "max_upload_columns": MAX_COLUMNS,
+        "max_upload_row_bytes": MAX_LINE_BYTES,
         "max_header_bytes": MAX_HEADER_BYTES,
         "body_seconds": settings.body_seconds,
         "statement_seconds": settings.statement_seconds,

@@ -10,7 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.factories.labelled_videos import csv_file
+from tests.factories.labelled_videos import video as labelled_video
 from tests.fixtures.run_sh import PROJECT, RunSh, clean_copy, processes_of, wait_for_silence
+from tests.fixtures.server import wait_for
 
 MOVIE = {"title": "Kept through everything", "rating": 9.9, "genres": ["Action"]}
 
@@ -56,6 +59,23 @@ def test_a_second_start_loads_nothing_and_ctrl_c_stops_everything(project: Path,
     titles = [movie["title"] for movie in server.get("/movies?source=user").json()["movies"]]
     assert titles == [MOVIE["title"]]
     assert server.signal(signal.SIGINT, to_group=True) == 0
+    assert processes_of(project) == []
+
+
+def test_the_worker_that_starts_along_does_what_callers_ask_for(project: Path, nothing_left: None) -> None:
+    server = RunSh(project, "clients", "add", "uploader")
+    assert server.process.wait(60) == 0
+    secret = re.findall(r"client-secret\s+(\S+)", server.output())[0]
+    server = RunSh(project, SKIP_LOAD_DATA="true").wait_until_ready()
+    rows = [labelled_video(number, predicted_label="Sports" if number % 2 else "Family") for number in range(12)]
+    sent = {"files": {"file": csv_file(*rows)}, "headers": {"client-id": "uploader", "client-secret": secret}}
+    assert httpx.post(f"{server.url}/videos/batch/csv", **sent).json()["created"] == len(rows)
+    asked = server.get("/videos/analysis/feature-importance")
+    assert asked.status_code == 202
+    wait_for(lambda: server.get(asked.headers["Location"]).json()["state"] == "succeeded", "the job", 60)
+    assert server.get("/videos/analysis/feature-importance").json()["rows_used"] == len(rows)
+    assert server.get("/healthcheck").json()["components"]["worker"] == {"status": "ok"}
+    assert server.signal(signal.SIGTERM) == 0
     assert processes_of(project) == []
 
 
