@@ -3,8 +3,9 @@
 import flask
 
 from shelflist.shared import jobs
-from shelflist.shared.paging import Cursors, Listing
-from shelflist.shared.responses import bodiless, json_answer, list_answer
+from shelflist.shared.lists import answer_page, cursors
+from shelflist.shared.paging import Listing
+from shelflist.shared.responses import bodiless, json_answer
 from shelflist.shared.session import reading, writing
 
 from . import representations
@@ -24,12 +25,11 @@ def list_jobs(
 ) -> flask.Response:
     """GET /jobs."""
     listing = Listing("jobs", sort, desc, {"kind": kind, "state": state})
-    after = _cursors().read(listing, cursor, jobs.SORTS[sort].key_type) if cursor else None
+    after = cursors().read(listing, cursor, jobs.SORTS[sort].key_type) if cursor else None
     wanted = jobs.JobFilters(user, kind, state)
     with reading() as connection:
         page = jobs.list_jobs(connection, wanted, sort=sort, desc=desc, after=after, page_size=page_size)
-    next_cursor = _cursors().write(listing, page.next) if page.next is not None else None
-    return list_answer("jobs", representations.jobs(page.rows), next_cursor)
+    return answer_page(listing, page, representations.jobs)
 
 
 def get_job(job_id: str, user: str | None = None) -> flask.Response:
@@ -45,8 +45,3 @@ def cancel_job(job_id: str, user: str) -> flask.Response:
     with writing() as connection:
         jobs.cancel_job(connection, job_id, caller=user)
     return bodiless(204)
-
-
-def _cursors() -> Cursors:
-    cursors: Cursors = flask.current_app.extensions["shelflist.cursors"]()
-    return cursors

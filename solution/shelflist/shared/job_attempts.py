@@ -1,6 +1,5 @@
 """One attempt at a job: its beginning, its run, and how its end is recorded."""
 
-import random
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from .backoff import backoff_seconds
 from .database import create_engine, transaction_lock
 from .job_queue import requeue_stalled
 from .jobs import PENDING, JobCancelled, JobContext, JobKind, is_attempt, kind_of
@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 KEPT = timedelta(days=7)
 """How long a finished job can be read."""
 
-_LONGEST_WAIT = 3600.0
 _NOW = sa.func.clock_timestamp()
 
 
@@ -96,7 +95,7 @@ def record_failure(engine: sa.Engine, settings: Settings, row: sa.Row[Any], erro
     if is_final:
         values |= {"state": "failed", "finished_at": _NOW}
     else:
-        seconds = retry_seconds(settings.job_retry_seconds, row.attempts)
+        seconds = backoff_seconds(settings.job_retry_seconds, row.attempts)
         values |= {"state": "queued", "next_attempt_at": _NOW + timedelta(seconds=seconds)}
     log.error("job failed", job_id=row.id, kind=row.kind, attempt=row.attempts, is_final=is_final, exc_info=error)
     with engine.begin() as connection:
@@ -121,12 +120,6 @@ def _document(problem: Problem) -> dict[str, Any]:
         "status": problem.status,
         "detail": problem.detail,
     }
-
-
-def retry_seconds(base: float, attempts: int) -> float:
-    """Return the wait after so many attempts: doubling, an hour at most, and a quarter more or less at random."""
-    wait = min(base * 2.0 ** min(attempts - 1, 30), _LONGEST_WAIT)
-    return wait * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
 
 
 def give_back(engine: sa.Engine, row: sa.Row[Any]) -> None:
