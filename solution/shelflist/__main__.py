@@ -3,35 +3,16 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Sequence
 from pathlib import Path
 
 from shelflist import __version__
+from shelflist.command_line.clients import add_clients, first_client
+from shelflist.command_line.databases import open_database
+from shelflist.command_line.parsing import add_command
+from shelflist.fake_youtube.command import add_arguments as add_fake_youtube
 from shelflist.shared.notices import Notice
-from shelflist.shared.settings import (
-    Settings,
-    normalise_database_url,
-    put_into_environment,
-    settings,
-    unknown_in_env_file,
-)
-
-Command = Callable[[argparse.Namespace, Settings], int]
-
-
-@contextmanager
-def open_database(configured: Settings) -> Iterator[str]:
-    """Yield the URL of the configured database, or of the embedded one, which runs as long as it is used."""
-    url = configured.configured_database_url()
-    if url is not None:
-        yield url
-        return
-    from shelflist.embedded import running
-
-    with running(configured.state_directory) as embedded_url:
-        yield normalise_database_url(embedded_url)
+from shelflist.shared.settings import Settings, put_into_environment, settings, unknown_in_env_file
 
 
 def up(_arguments: argparse.Namespace, configured: Settings) -> int:
@@ -45,7 +26,7 @@ def up(_arguments: argparse.Namespace, configured: Settings) -> int:
         engine = create_engine(url, "start")
         try:
             migrate(engine)
-            return _first_client(engine, configured)
+            return first_client(engine, configured)
         finally:
             engine.dispose()
 
@@ -64,7 +45,7 @@ def serve(_arguments: argparse.Namespace, configured: Settings) -> int:
     with open_database(configured) as url:
         engine = create_engine(url, "start")
         check_migrated(engine)
-        for line in _first_client(engine, configured, tell_existing=False):
+        for line in first_client(engine, configured, tell_existing=False):
             print(line, flush=True)
         engine.dispose()
         if configured.develop_server:
@@ -205,90 +186,11 @@ def import_videos(arguments: argparse.Namespace, configured: Settings) -> int:
         return run_import(engine, arguments.file, arguments.format, options)
 
 
-def clients_add(arguments: argparse.Namespace, configured: Settings) -> int:
-    """Add a client and show its secret."""
-    from shelflist.shared.clients import add_client
+def fake_youtube(arguments: argparse.Namespace, configured: Settings) -> int:
+    """Serve a stand-in for YouTube and Invidious, to try the harvest without keys."""
+    from shelflist.fake_youtube.command import run
 
-    scopes = arguments.scopes.split(",")
-    with _transaction(configured) as connection:
-        secret = add_client(connection, arguments.id, name=arguments.name or arguments.id, scopes=scopes)
-    _show_secret(arguments.id, secret)
-    return 0
-
-
-def clients_list(_arguments: argparse.Namespace, configured: Settings) -> int:
-    """List all clients."""
-    from shelflist.shared.clients import list_clients
-
-    with _transaction(configured) as connection:
-        rows = list_clients(connection)
-    print(f"{'ID':<24} {'SCOPES':<18} {'SECRETS':>7}  {'CREATED':<20} {'STATE':<8} NAME")
-    for row in rows:
-        state = "revoked" if row.revoked_at else "live"
-        created = row.created_at.strftime("%Y-%m-%d %H:%M:%S")
-        print(f"{row.id:<24} {','.join(row.scopes):<18} {row.live_secrets:>7}  {created:<20} {state:<8} {row.name}")
-    return 0
-
-
-def clients_rotate(arguments: argparse.Namespace, configured: Settings) -> int:
-    """Give a client a new secret."""
-    from shelflist.shared.clients import rotate_client
-
-    overlap = timedelta(minutes=arguments.overlap)
-    with _transaction(configured) as connection:
-        secret = rotate_client(connection, arguments.id, overlap=overlap)
-    _show_secret(arguments.id, secret)
-    print(f"the secret before it works for {arguments.overlap} more minutes")
-    return 0
-
-
-def clients_revoke(arguments: argparse.Namespace, configured: Settings) -> int:
-    """Refuse a client from now on."""
-    from shelflist.shared.clients import revoke_client
-
-    with _transaction(configured) as connection:
-        revoke_client(connection, arguments.id)
-    print(f"client {arguments.id} is revoked")
-    return 0
-
-
-@contextmanager
-def _transaction(configured: Settings):  # type: ignore[no-untyped-def] # sqlalchemy is imported late
-    from shelflist.migrations import check_migrated
-    from shelflist.shared.database import create_engine
-
-    with open_database(configured) as url:
-        engine = create_engine(url, "clients")
-        check_migrated(engine)
-        with engine.begin() as connection:
-            yield connection
-        engine.dispose()
-
-
-def _show_secret(client_id: str, secret: str) -> None:
-    print(f"client-id      {client_id}\nclient-secret  {secret}\nThe secret is not stored: keep it now.")
-
-
-def _first_client(engine, configured: Settings, *, tell_existing: bool = True) -> list[str]:  # type: ignore[no-untyped-def] # as above
-    """Make the client that the settings name, or one of our own where there is none; return what to tell."""
-    from shelflist.shared.clients import SCOPES, add_client, ensure_client, list_clients
-    from shelflist.shared.database import transaction_lock
-
-    with engine.begin() as connection:
-        transaction_lock(connection, "shelflist-first-client")
-        existing = list_clients(connection)
-        if configured.client_id is not None and configured.client_secret is not None:
-            wrong = ensure_client(connection, configured.client_id, configured.client_secret.get_secret_value())
-            told = [f"  client-id      {configured.client_id} ({wrong or 'with the secret of CLIENT_SECRET'})"]
-            return told if tell_existing or wrong else []
-        if existing and not tell_existing:
-            return []
-        if existing:
-            live = [row.id for row in existing if row.revoked_at is None]
-            shown = ", ".join(live[:3]) or "none is live"
-            return [f"  client-id      {shown} (a lost secret: ./run.sh clients rotate ID)"]
-        secret = add_client(connection, "shelflist", name="made at first start", scopes=SCOPES)
-        return ["  client-id      shelflist", f"  client-secret  {secret}   (shown only this once)"]
+    return run(arguments, configured)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -296,26 +198,21 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="shelflist", description="A media catalogue of your own.")
     root.add_argument("--version", action="version", version=f"shelflist {__version__}")
     commands = root.add_subparsers(required=True, metavar="command")
-    _add(commands, "up", up)
-    _add(commands, "serve", serve)
-    _add(commands, "worker", worker)
+    add_command(commands, "up", up)
+    add_command(commands, "serve", serve)
+    add_command(commands, "worker", worker)
     _add_run_job(commands)
-    _add(commands, "migrate", migrate)
-    _add_source(_add(commands, "loader", loader))
+    add_command(commands, "migrate", migrate)
+    _add_source(add_command(commands, "loader", loader))
     load = commands.add_parser("load", help="Load a dataset.").add_subparsers(required=True, metavar="dataset")
-    _add_source(_add(load, "imdb", load_imdb))
-    _add_sample(_add(commands, "sample", sample))
-    _add(commands, "openapi", openapi)
+    _add_source(add_command(load, "imdb", load_imdb))
+    _add_sample(add_command(commands, "sample", sample))
+    add_command(commands, "openapi", openapi)
     videos = commands.add_parser("videos", help="Labelled videos.").add_subparsers(required=True, metavar="action")
-    _add_import(_add(videos, "import", import_videos))
-    _add_clients(commands.add_parser("clients", help="Programs that may call the API."))
+    _add_import(add_command(videos, "import", import_videos))
+    add_clients(commands.add_parser("clients", help="Programs that may call the API."))
+    add_fake_youtube(add_command(commands, "fake-youtube", fake_youtube))
     return root
-
-
-def _add(commands, name: str, command: Command) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
-    added: argparse.ArgumentParser = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
-    added.set_defaults(command=command)
-    return added
 
 
 def _add_run_job(commands) -> None:  # type: ignore[no-untyped-def]
@@ -345,32 +242,6 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("--mode", choices=("partial", "atomic"), default="partial")
     command.add_argument("--dry-run", action="store_true", help="report and store nothing")
     command.add_argument("--format", choices=("csv", "ndjson"), help="default: by the file's name")
-
-
-def _minutes(text: str) -> int:
-    minutes = int(text)
-    if not 0 <= minutes <= 525_600:
-        raise argparse.ArgumentTypeError("minutes go from 0 to 525600, a year")
-    return minutes
-
-
-def _add_clients(command: argparse.ArgumentParser) -> None:
-    actions = command.add_subparsers(required=True, metavar="action")
-    add = _add(actions, "add", clients_add)
-    add.add_argument("id")
-    add.add_argument("--name", help="what it is for")
-    add.add_argument("--scopes", default="read,write", help="of read, write, admin (default: read,write)")
-    _add(actions, "list", clients_list)
-    rotate = _add(actions, "rotate", clients_rotate)
-    rotate.add_argument("id")
-    rotate.add_argument(
-        "--overlap",
-        type=_minutes,
-        default=1440,
-        metavar="MINUTES",
-        help="minutes that the secret before still works (default: 1440)",
-    )
-    _add(actions, "revoke", clients_revoke).add_argument("id")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
