@@ -87,6 +87,15 @@ def api(running_api: Api) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
+def youtube_directory() -> Path:
+    """The folder of saved answers; skips where they are not."""
+    directory = REAL_DATA / "youtube"
+    if not (directory / "search_list_order_date.json").exists():
+        pytest.skip("the saved answers are not beside the repository (../shared/data/youtube)")
+    return directory
+
+
+@pytest.fixture(scope="session")
 def imdb_directory() -> Path:
     """The folder of genuine IMDb files; skips where they are not."""
     directory = REAL_DATA / "imdb"

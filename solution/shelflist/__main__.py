@@ -9,6 +9,7 @@ from pathlib import Path
 from shelflist import __version__
 from shelflist.command_line.clients import add_clients, first_client
 from shelflist.command_line.databases import open_database
+from shelflist.command_line.harvest import add_keys
 from shelflist.command_line.parsing import add_command
 from shelflist.fake_youtube.command import add_arguments as add_fake_youtube
 from shelflist.shared.notices import Notice
@@ -211,6 +212,7 @@ def parser() -> argparse.ArgumentParser:
     videos = commands.add_parser("videos", help="Labelled videos.").add_subparsers(required=True, metavar="action")
     _add_import(add_command(videos, "import", import_videos))
     add_clients(commands.add_parser("clients", help="Programs that may call the API."))
+    add_keys(commands.add_parser("keys", help="The YouTube keys of GOOGLE_API_KEYS."))
     add_fake_youtube(add_command(commands, "fake-youtube", fake_youtube))
     return root
 

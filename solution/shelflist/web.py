@@ -55,6 +55,7 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     flask_app.request_class = _UnparsedRequest
     _set_up_database(flask_app, settings, url)
     flask_app.extensions["shelflist.document"] = published(document)
+    flask_app.extensions["shelflist.settings"] = settings
     flask_app.extensions["shelflist.has_docs"] = settings.docs
     flask_app.extensions["shelflist.limits"] = _limits(settings)
     flask_app.extensions["shelflist.uploads"] = settings.state_directory / "uploads"

@@ -22,21 +22,29 @@ from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job
 
 from shelflist.everything import die_with_parent
-from shelflist.shared import job_attempts
+from shelflist.shared import job_attempts, schedules
 from shelflist.shared.database import create_engine
 from shelflist.shared.job_queue import SEARCH_PATH, TASK
-from shelflist.shared.jobs import kind_of
+from shelflist.shared.jobs import enqueue, kind_of
+from shelflist.shared.schedules import Schedule
 from shelflist.shared.settings import Settings, environment_with
+from shelflist.videos.harvest.loop import Harvester
 
 log = structlog.get_logger(__name__)
 
-JOB_MODULES: tuple[str, ...] = ("shelflist.videos.importance",)
-"""The modules of contexts that register kinds of jobs."""
+JOB_MODULES: tuple[str, ...] = (
+    "shelflist.movies.reload",
+    "shelflist.videos.harvest.retention",
+    "shelflist.videos.importance",
+)
+"""The modules of contexts that register kinds of jobs, and schedules."""
 
 CHILD_COMMAND = (sys.executable, "-m", "shelflist", "run-job")
 """What runs an isolated job, followed by its id and `--parent` with our process id."""
 
 _LONGEST_PAUSE = 30.0
+_LATEST_SECONDS = 6 * 3600
+"""How late a periodic job is still queued, where no worker was up at its moment."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -53,6 +61,8 @@ class Timing:
     """Between two looks for workers that are gone."""
     stalled: float = 30
     """Without a heartbeat, after which a worker counts as gone."""
+    tick: float = 1
+    """Between two looks for feeds that are due."""
 
 
 class _AgainAt(Exception):
@@ -124,6 +134,13 @@ class _Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         log.info("worker started", concurrency=self._settings.worker_concurrency)
+        harvester = Harvester(self._settings, self._url, self._timing.tick)
+        harvester.start()
+        await self._serve_queue(loop)
+        await asyncio.to_thread(harvester.stop, self._timing.grace)
+        log.info("worker stopped")
+
+    async def _serve_queue(self, loop: asyncio.AbstractEventLoop) -> None:
         pause = 1.0
         while not self._stop.is_set():
             began = loop.time()
@@ -133,7 +150,6 @@ class _Worker:
             pause = 1.0 if loop.time() - began > 2 * _LONGEST_PAUSE else min(2 * pause, _LONGEST_PAUSE)
             log.warning("worker starts again", seconds=pause)
             await self._until_stop(asyncio.sleep(pause))
-        log.info("worker stopped")
 
     async def _until_stop(self, work: Awaitable[None]) -> None:
         """Run `work` to its end or the stop's, whichever comes first; its errors are logged."""
@@ -176,11 +192,29 @@ class _Worker:
             "connect_timeout": 5,
             "options": f"-c timezone=UTC -c search_path={SEARCH_PATH}",
         }
-        app = App(connector=PsycopgConnector(conninfo=conninfo, kwargs=arguments, min_size=1, max_size=4))
+        connector = PsycopgConnector(conninfo=conninfo, kwargs=arguments, min_size=1, max_size=4)
+        app = App(connector=connector, periodic_defaults={"max_delay": _LATEST_SECONDS})
         app.task(name=TASK, pass_context=True, retry=_RetryStrategy())(self._run_job)
         hourly = app.periodic(cron="17 * * * *")
         hourly(app.task(name="remove_finished", queueing_lock="remove_finished", pass_context=True)(self._remove))
+        for schedule in schedules.known():
+            self._follow(app, schedule)
         return app
+
+    def _follow(self, app: App, schedule: Schedule) -> None:
+        """Queue the schedule's job once for each of its moments, whichever worker is first."""
+
+        async def queue(timestamp: int) -> None:  # noqa: ARG001 - the library's
+            await asyncio.to_thread(self._queue, schedule)
+
+        # Also where we do not want it: we may be given the moment that another worker has noticed.
+        task = app.task(name=schedule.name, queueing_lock=schedule.name, retry=_RetryStrategy())(queue)
+        if schedule.is_wanted(self._settings):
+            app.periodic(cron=schedule.cron(self._settings))(task)
+
+    def _queue(self, schedule: Schedule) -> None:
+        with self._engine.begin() as connection:
+            enqueue(connection, schedule.kind, schedule.arguments)
 
     async def _remove(self, context: JobContext, timestamp: int) -> None:  # noqa: ARG002 - the library's
         hours = int(job_attempts.KEPT.total_seconds() // 3600)

@@ -1,4 +1,4 @@
-"""Rows of every kind: users' and IMDb's movies, genres, loads of datasets, and clients."""
+"""Rows of every kind: users' and IMDb's movies, genres, loads of datasets, videos, feeds, jobs, and clients."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from shelflist.videos import revisions
 from shelflist.videos.analysis_queries import AnalysisFilters
 from shelflist.videos.commands import add_video
 from shelflist.videos.importance import importance_arguments, keep
+from tests.factories.feeds import add_feeds, add_runs, link
 from tests.factories.label_pairs import add_labelled, add_vectors
 from tests.factories.movies import add_movies, random_movies
 from tests.factories.videos import add_rows, harvested, new_video
@@ -27,6 +28,10 @@ VIDEO_ID = "v22866068"
 """The content_id that the document gives as its example: a labelled video."""
 UNLABELLED_VIDEO_ID = "h1"
 """A harvested video, without labels and vector."""
+
+FEED_ID = "019a2b6e-7f10-7c2d-9b3a-1d2c3b4a5f60"
+"""The id that the document gives as its example: a feed that has run and found a video."""
+OTHER_QUERY = "the query of another feed"
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -67,6 +72,7 @@ def fill(api: Api) -> Catalogue:
     imdb_movie_id = _add_imdbs_movie(api)
     _add_loads(api)
     _add_videos(api)
+    _add_feeds(api)
     # Last: what is computed holds only until videos change.
     _add_labelled_videos(api)
     return Catalogue(api.credentials(), movie_id, imdb_movie_id, *_add_jobs(api))
@@ -120,6 +126,18 @@ def _add_videos(api: Api) -> None:
         for content_id in (VIDEO_ID, "like-it"):
             add_video(connection, new_video(content_id, title="The Way"))
     add_rows(api.engine, [harvested(UNLABELLED_VIDEO_ID, title="The Way", published_at=START), harvested("h2")])
+
+
+def _add_feeds(api: Api) -> None:
+    """Store a feed that has found a video and run with each outcome, and two that were never polled."""
+    polled = {"id": FEED_ID, "query": "late night interviews", "watermark": START, "last_success_at": START}
+    add_feeds(api.engine, [polled, {"query": OTHER_QUERY}, {"query": "nobody asks", "enabled": False}])
+    link(api.engine, FEED_ID, add_rows(api.engine, [harvested("found", published_at=START, live_state="none")]))
+    error = {"source": "invidious", "key_label": None, "reason": "timeout", "detail": "it did not answer in time"}
+    done = {"finished_at": START, "source": "youtube", "key_label": "key-9f86d081", "published_after": START}
+    ended = [{"outcome": outcome, **done} for outcome in ("succeeded", "partial", "interrupted")]
+    failed = {"outcome": "failed", "finished_at": START, "errors": [error]}
+    add_runs(api.engine, FEED_ID, [*ended, failed, {"outcome": "running"}])
 
 
 def _add_loads(api: Api) -> None:

@@ -10,6 +10,7 @@ import pytest
 from shelflist.movies import queries
 from shelflist.shared.clients import SCOPES
 from shelflist.specification import CLIENT, OPENAPI_DIRECTORY, load_specification, operations, published
+from shelflist.videos.harvest import queries as feed_queries
 from tests.contract.document import all_operations, closed, complaints, document, resolve, walk
 
 OPERATIONS = all_operations()
@@ -18,6 +19,8 @@ LISTS = [name for name in OPERATIONS if name.startswith("list_")]
 READS = [name for name, found in OPERATIONS.items() if found.definition.get("x-required-scope") == "read"]
 WRITES = [name for name, found in OPERATIONS.items() if found.definition.get("x-required-scope") == "write"]
 ANYBODY: dict[str, Any] = {}
+OPERATORS_BUSINESS = {"get_feeds_quota", "list_feed_runs"}
+"""Reads that are for clients alone."""
 
 OPTIONAL_IN_ANSWERS = {
     "Problem": {"errors", "report"},
@@ -161,9 +164,14 @@ def test_only_a_write_changes_something(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in READS if OPERATIONS[name].definition["tags"][0] in ("movies", "videos")]
+    "name",
+    [
+        name
+        for name in READS
+        if OPERATIONS[name].definition["tags"][0] in ("movies", "videos", "feeds") and name not in OPERATORS_BUSINESS
+    ],
 )
-def test_reading_movies_and_videos_is_open_to_anybody(name: str) -> None:
+def test_reading_movies_videos_and_feeds_is_open_to_anybody(name: str) -> None:
     assert OPERATIONS[name].definition["security"] == [CLIENT, ANYBODY]
 
 
@@ -177,7 +185,7 @@ def test_closing_public_reads_closes_exactly_the_reads() -> None:
     after = {definition["operationId"]: definition["security"] for _, _, definition in operations(shut)}
     before = {definition["operationId"]: definition["security"] for _, _, definition in operations(opened)}
     always_closed = {name for name in READS if ANYBODY not in before[name]}
-    assert always_closed == {"list_jobs"}
+    assert always_closed == {"list_jobs", *OPERATORS_BUSINESS}
     assert {name for name in before if before[name] != after[name]} == set(READS) - always_closed
     assert all(after[name] == [CLIENT] for name in READS)
 
@@ -206,7 +214,8 @@ def test_a_list_is_paged_like_all_lists(name: str) -> None:
 def test_a_list_answers_its_plural_and_the_next_cursor(name: str) -> None:
     answer = OPERATIONS[name].response(200)
     schema = answer["content"]["application/json"]["schema"]
-    assert schema["properties"][name.removeprefix("list_")]["type"] == "array"
+    # list_feed_runs answers runs.
+    assert schema["properties"][name.rpartition("_")[2]]["type"] == "array"
     assert schema["properties"]["next_cursor"] == resolve(SCHEMAS["NextCursor"])
     assert {"Link", "ETag"} <= set(answer["headers"])
 
@@ -219,8 +228,12 @@ def test_sorts_of_the_document_are_those_of_the_queries() -> None:
     assert enum_of_sort("list_movies") == list(queries.SORT_TYPES)
     assert enum_of_sort("list_datasets") == list(queries.DATASET_SORTS)
     assert enum_of_sort("list_genres") == list(queries.GENRE_SORTS)
+    assert enum_of_sort("list_feeds") == list(feed_queries.FEED_SORTS)
+    assert enum_of_sort("list_feed_runs") == list(feed_queries.RUN_SORTS)
 
 
 def test_filters_of_the_document_are_those_of_the_queries() -> None:
     paging = {"page_size", "cursor", "sort", "desc", "after_id"}
     assert set(OPERATIONS["list_movies"].parameters) - paging == {*queries.FILTERS, "genre", "genre_any"}
+    assert set(OPERATIONS["list_feeds"].parameters) - paging == set(feed_queries.FEED_FILTERS)
+    assert set(OPERATIONS["list_feed_runs"].parameters) - paging == {*feed_queries.RUN_FILTERS, "feed_id"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shelflist.shared import health
-from tests.contract.catalogue import VIDEO_ID, Catalogue
+from tests.contract.catalogue import FEED_ID, VIDEO_ID, Catalogue
 from tests.contract.document import Operation, all_operations, check_answer, media_type
 from tests.factories.labelled_videos import csv_file, ndjson_file, vector
 from tests.factories.labelled_videos import video as labelled_video
@@ -58,6 +58,17 @@ EXAMPLES: dict[str, list[Example]] = {
     "update_video": [Example(body={"title": "Another", "feature_vector": None})],
     "delete_video": [Example(204)],
     "get_similar_videos": [Example(), Example(query={"limit": 1})],
+    "list_feeds": [Example(query={"enabled": "true", "q": "interview", "sort": "query", "page_size": 1}), Example()],
+    "create_feed": [
+        Example(201, body={"query": "something else"}),
+        Example(201, body={"query": "nothing", "interval_seconds": 60, "enabled": False}),
+    ],
+    "get_feeds_quota": [Example()],
+    "get_feed": [Example()],
+    "update_feed": [Example(body={"query": "another", "interval_seconds": None, "enabled": True})],
+    "delete_feed": [Example(204)],
+    "list_feed_runs": [Example(query={"page_size": 2}), Example(query={"outcome": "failed", "desc": "false"})],
+    "get_feed_statistics": [Example(query={"days": 366})],
     "list_jobs": [Example(), Example(query={"kind": "example", "state": "failed", "page_size": 1})],
     "get_job": [Example()],
     "cancel_job": [Example(204)],
@@ -100,8 +111,13 @@ EXAMPLES: dict[str, list[Example]] = {
 
 def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue, headers: Headers | None = None) -> Any:
     """Send the example as the client with every scope."""
-    names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "content_id": VIDEO_ID, "slug": example.slug}
-    path = operation.path.format(**names)
+    path = operation.path.format(
+        movie_id=catalogue.movie_id,
+        job_id=catalogue.job_id,
+        content_id=VIDEO_ID,
+        feed_id=FEED_ID,
+        slug=example.slug,
+    )
     accept = {"Accept": example.accept} if example.accept else {}
     arguments: dict[str, Any] = {"headers": {**catalogue.credentials, **accept, **(headers or {})}}
     if example.body is not None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from shelflist.shared.problems import MEDIA_TYPE, all_problems
-from tests.contract.catalogue import IMDBS_IMDB_ID, UNLABELLED_VIDEO_ID, VIDEO_ID, Catalogue
+from tests.contract.catalogue import FEED_ID, IMDBS_IMDB_ID, OTHER_QUERY, UNLABELLED_VIDEO_ID, VIDEO_ID, Catalogue
 from tests.contract.document import Operation, all_operations, check_answer, media_type
 from tests.factories.labelled_videos import csv_file, ndjson_file, vector
 from tests.factories.labelled_videos import video as labelled_video
@@ -58,6 +58,22 @@ PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     ("get_similar_videos", 400): {"params": {"limit": 0}},
     ("get_similar_videos", 404): {"path": "/videos/nobody/similar"},
     ("get_similar_videos", 422): {"path": f"/videos/{UNLABELLED_VIDEO_ID}/similar"},
+    ("list_feeds", 400): {"params": {"q": "  "}},
+    ("create_feed", 400): {"json": {"query": None}},
+    ("create_feed", 409): {"json": {"query": OTHER_QUERY.upper()}},
+    ("create_feed", 422): {"json": {"query": " "}},
+    ("get_feed", 400): {"path": "/feeds/not-an-id"},
+    ("get_feed", 404): {"path": f"/feeds/{NOBODY}"},
+    ("update_feed", 400): {"json": {"enabled": None}},
+    ("update_feed", 404): {"path": f"/feeds/{NOBODY}"},
+    ("update_feed", 409): {"json": {"query": OTHER_QUERY}},
+    ("update_feed", 422): {"json": {"query": "a\tb"}},
+    ("delete_feed", 400): {"path": "/feeds/not-an-id"},
+    ("delete_feed", 404): {"path": f"/feeds/{NOBODY}"},
+    ("list_feed_runs", 400): {"params": {"outcome": "done"}},
+    ("list_feed_runs", 404): {"path": f"/feeds/{NOBODY}/runs"},
+    ("get_feed_statistics", 400): {"params": {"days": 0}},
+    ("get_feed_statistics", 404): {"path": f"/feeds/{NOBODY}/statistics"},
     ("list_jobs", 400): {"params": {"state": "done"}},
     ("get_job", 400): {"path": "/jobs/not-an-id"},
     ("get_job", 404): {"path": f"/jobs/{NOBODY}"},
@@ -92,13 +108,15 @@ BODIES: dict[str, Any] = {
     "update_movie": {"rating": 1},
     "create_video": new_video("another"),
     "update_video": {"title": "Another"},
+    "create_feed": {"query": "something else"},
+    "update_feed": {"interval_seconds": 60},
 }
 
 
 def send(api: Api, operation: Operation, catalogue: Catalogue, **changed: Any) -> Any:
     """Send a request that would succeed, changed by what provokes the error."""
-    names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "content_id": VIDEO_ID, "slug": "not-found"}
-    path = changed.pop("path", operation.path.format(**names))
+    names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "slug": "not-found"}
+    path = changed.pop("path", operation.path.format(**names, content_id=VIDEO_ID, feed_id=FEED_ID))
     path = path.replace("{finished_job_id}", catalogue.finished_job_id)
     arguments: Arguments = {"headers": catalogue.credentials}
     if operation.name in BODIES and "content" not in changed:
@@ -183,7 +201,7 @@ def test_a_database_that_takes_too_long_is_a_503(name: str, api: Api, impatient_
     with api.engine.begin() as connection:
         connection.execute(
             sa.text(
-                "LOCK movies, genres, movie_genres, dataset_loads, jobs, videos, feature_importances"
+                "LOCK movies, genres, movie_genres, dataset_loads, jobs, videos, feature_importances, feeds"
                 " IN ACCESS EXCLUSIVE MODE"
             )
         )

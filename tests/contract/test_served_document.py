@@ -51,7 +51,8 @@ def shut_api(running_api: Api) -> Iterator[Api]:
 def test_a_closed_catalogue_asks_readers_who_they_are(name: str, api: Api, shut_api: Api) -> None:
     operation = all_operations()[name]
     nobody = "00000000-0000-4000-8000-000000000000"
-    path = operation.path.format(movie_id="tt0111161", content_id="nobody", job_id=nobody, slug="not-found")
+    ids = {"movie_id": "tt0111161", "content_id": "nobody", "job_id": nobody, "feed_id": nobody}
+    path = operation.path.format(**ids, slug="not-found")
     stranger = shut_api.get(path)
     reader = shut_api.get(path, headers=api.credentials("reader", ("read",)))
     needs_client = "x-required-scope" in operation.definition

@@ -61,7 +61,13 @@ def test_contexts_import_only_the_load_engine_and_plumbing() -> None:
 
 @pytest.mark.parametrize(
     ("room", "allowed"),
-    [("ingest", ["shared"]), ("shared", []), ("edge", ["shared"]), ("migrations", ["shared"])],
+    [
+        ("ingest", ["shared"]),
+        ("shared", []),
+        ("edge", ["shared"]),
+        ("migrations", ["shared"]),
+        ("fake_youtube", ["shared"]),
+    ],
 )
 def test_plumbing_imports_only_what_lies_below_it(room: str, allowed: list[str]) -> None:
     rule = f"{room} imports of ours only {' and '.join(allowed) or 'itself'}"

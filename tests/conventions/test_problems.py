@@ -18,7 +18,7 @@ _ROW = re.compile(r"(?:\||#+) `([a-z0-9-]+)`[ |(]+(\d{3})\b")
 def problems() -> list[type[Problem]]:
     """Return every problem type of every context."""
     for module in modules():
-        if module.name.endswith(".problems"):
+        if module.name.endswith(".problems") or module.name == "shelflist.shared.jobs":
             importlib.import_module(module.name)
     return [kind for kind in all_problems() if kind.__module__.startswith("shelflist.")]
 

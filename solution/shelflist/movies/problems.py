@@ -1,6 +1,6 @@
 """Problem types of movies."""
 
-from shelflist.shared.problems import Conflict, FieldError, Problem, Unprocessable
+from shelflist.shared.problems import Conflict, FieldError, Problem, ServiceUnavailable, Unprocessable
 
 
 class ReadOnlyMovie(Problem):
@@ -26,3 +26,10 @@ class InvalidImdbLink(Unprocessable):
     def __init__(self) -> None:
         detail = "imdb_link must lead to https://www.imdb.com/title/tt…/"
         super().__init__(detail, errors=[FieldError("imdb_link", "wrong-form", detail)])
+
+
+class LoadFailed(ServiceUnavailable):
+    """A load of IMDb's files failed; what was served before is served still."""
+
+    slug, title = "load-failed", "Load failed"
+    advice = "GET /datasets says why; the next load may do better."

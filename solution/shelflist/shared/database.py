@@ -36,15 +36,16 @@ class DatabaseError(Notice):
     """The database cannot be used; the text is one line for the person who starts the process."""
 
 
+_KEEP_ALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+
 def connect_arguments(settings: Settings, application: str) -> dict[str, object]:
     """Return libpq parameters: named, in UTC, with time-outs, and with keep-alives that notice a dead host."""
     milliseconds = int(settings.statement_seconds * 1000)
     return {
         "application_name": f"shelflist-{application}",
         "connect_timeout": 5,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
+        **_KEEP_ALIVES,
         "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c lock_timeout=5000",
     }
 
@@ -57,7 +58,9 @@ def create_engine(url: str, application: str) -> sa.Engine:
     arguments = {
         "application_name": f"shelflist-{application}",
         "connect_timeout": 5,
-        "options": "-c timezone=UTC",
+        **_KEEP_ALIVES,
+        # The server's as well: the locks of a machine that is gone are not held for hours.
+        "options": "-c timezone=UTC -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
     }
     try:
         engine = sa.create_engine(url, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)

@@ -13,9 +13,23 @@ from shelflist import __version__
 
 _FRESH_SECONDS = 0.5
 _PROBE_SECONDS = 1.5
-_WORKER_ALIVE = """
-SELECT EXISTS (SELECT FROM procrastinate.procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute')
+_WORKER_AND_HARVEST = """
+SELECT
+    CASE
+        WHEN EXISTS (
+            SELECT
+            FROM procrastinate.procrastinate_workers
+            WHERE last_heartbeat > now() - interval '1 minute'
+        ) THEN 'ok'
+        ELSE 'unavailable'
+    END,
+    CASE
+        WHEN NOT EXISTS (SELECT FROM feeds WHERE enabled) THEN 'off'
+        WHEN EXISTS (SELECT FROM feeds WHERE enabled AND failures > 0) THEN 'degraded'
+        ELSE 'ok'
+    END
 """
+_UNKNOWN = ("unavailable", "unavailable")
 
 # One byte that the Gunicorn master and all its workers see: memory mapped before they fork.
 _draining = mmap.mmap(-1, 1)
@@ -51,34 +65,37 @@ class Health:
     async def report(self) -> dict[str, Any]:
         """Return the state of each component, for a person."""
         has_database = await self.has_database()
-        has_worker = has_database and await self._has_worker()
+        worker, harvest = await self._background() if has_database else _UNKNOWN
         return {
             # Without a worker jobs wait, but whatever is asked is answered.
-            "status": "ok" if has_database else "degraded",
+            "status": "ok" if has_database and harvest != "degraded" else "degraded",
             "name": "shelflist",
             "version": __version__,
             "components": {
                 "database": {"status": "ok" if has_database else "unavailable"},
-                "worker": {"status": "ok" if has_worker else "unavailable"},
+                "worker": {"status": worker},
+                "harvest": {"status": harvest},
             },
         }
 
-    async def _has_worker(self) -> bool:
-        asking = asyncio.get_running_loop().run_in_executor(self._executor, self._ask_for_worker)
+    async def _background(self) -> tuple[str, str]:
+        """Return the states of the worker and of the harvest."""
+        asking = asyncio.get_running_loop().run_in_executor(self._executor, self._ask_for_background)
         try:
             return await asyncio.wait_for(asyncio.shield(asking), _PROBE_SECONDS)
         except TimeoutError:
-            return False
+            return _UNKNOWN
 
-    def _ask_for_worker(self) -> bool:
+    def _ask_for_background(self) -> tuple[str, str]:
         if self._connection is None:
-            return False
+            return _UNKNOWN
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(_WORKER_ALIVE)
-                return bool(cursor.fetchone()[0])
+                cursor.execute(_WORKER_AND_HARVEST)
+                worker, harvest = cursor.fetchone()
         except psycopg2.Error:
-            return False
+            return _UNKNOWN
+        return worker, harvest
 
     async def has_database(self) -> bool:
         """Return whether the database answers; an answer is half a second old at most, and comes within two."""

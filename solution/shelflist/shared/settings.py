@@ -4,7 +4,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -28,6 +28,7 @@ def _split(value: Any) -> Any:
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SecretList = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
 class SettingsError(Notice):
@@ -84,6 +85,21 @@ class Settings(BaseSettings):
     download_idle_seconds: float = Field(30, gt=0, le=3600)
     download_total_seconds: float = Field(3600, gt=0, le=86400)
 
+    imdb_reload: bool = False
+    imdb_reload_at: str = Field("05:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+
+    # The harvest.
+    query: str | None = Field(None, max_length=200)
+    time_delay: int = Field(60, ge=1, le=604_800)
+    google_api_keys: SecretList = ()
+    youtube_api_url: str = Field("https://www.googleapis.com/youtube/v3", pattern=r"^https?://[!-~]+$")
+    youtube_daily_calls: int = Field(100, ge=1, le=1_000_000)
+    invidious_api: SecretList = ()
+    harvest_overlap_seconds: int = Field(3600, ge=0, le=604_800)
+    harvest_retention: Literal["refresh", "delete", "keep"] = "refresh"
+    harvest_retention_days: int = Field(30, ge=1, le=3650)
+    redis_url: SecretStr | None = None
+
     # Background jobs.
     worker_concurrency: int = Field(2, ge=1, le=32)
     job_retry_seconds: float = Field(10, gt=0, le=3600)
@@ -97,6 +113,20 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         expanded = value.expanduser()
         return expanded if expanded.is_absolute() else PROJECT_DIRECTORY / expanded
+
+    @field_validator("invidious_api")
+    @classmethod
+    def _search_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(_is_web_url(address.get_secret_value()) for address in value):
+            raise ValueError("must be search addresses such as https://invidious.example/api/v1/search, with commas")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_redis_url(value.get_secret_value()):
+            raise ValueError("must be redis://[user:password@]host:port/number, or rediss:// or unix://, %-escaped")
+        return value
 
     @model_validator(mode="after")
     def _whole(self) -> "Settings":
@@ -135,7 +165,15 @@ class Settings(BaseSettings):
 class _NamedFiles(PydanticBaseSettingsSource):
     """Values of <NAME>_FILE variables: the setting is the content of that file."""
 
-    FILE_SETTINGS = ("database_url", "db_password", "client_secret", "secret_key")
+    FILE_SETTINGS = (
+        "database_url",
+        "db_password",
+        "client_secret",
+        "secret_key",
+        "google_api_keys",
+        "invidious_api",
+        "redis_url",
+    )
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base's
         """Return the content of the file for one setting, None where no file is named."""
@@ -169,6 +207,25 @@ def normalise_database_url(url: str) -> str:
         # The half of a password behind its @ would be taken for the host, and stand in the log as such.
         raise SettingsError("DATABASE_URL holds more than one @: write %40 for those of the user and the password")
     return f"postgresql+psycopg2://{rest}"
+
+
+def _is_web_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_number = parts.path in ("", "/") or parts.path[1:].isdecimal()
+        is_there = parts.path != "" if parts.scheme == "unix" else parts.hostname and parts.port != 0 and is_number
+    except ValueError:
+        return False
+    # An unescaped / or # of a password ends the host early.
+    return parts.scheme in ("redis", "rediss", "unix") and bool(is_there) and not parts.fragment
 
 
 def _one_line(error: ValidationError) -> str:

@@ -11,11 +11,12 @@ from shelflist.shared.paging import Keyset, Page, Position, Sort
 from shelflist.shared.problems import FieldError, InvalidRequest, NotFound
 from shelflist.shared.timestamps import parse_timestamp
 
-from .tables import feature_vectors, feed_videos, is_labelled, videos
+from .harvest.tables import feed_videos
+from .tables import feature_vectors, is_labelled, videos
 
 Condition = sa.ColumnElement[bool]
 
-SHOWN = [column for column in videos.c if column.name not in ("title_key", "search_key")]
+SHOWN = [column for column in videos.c if column.name not in ("title_key", "search_key", "seen_at")]
 """The columns that rows of lists carry; what only searching needs stays in the database."""
 
 SORTS: dict[str, Sort] = {
@@ -51,6 +52,7 @@ FILTERS: dict[str, Callable[[Any], Condition]] = {
     "channel_id": lambda value: videos.c.channel_id == value,
     "feed": _found_by,
     "source": lambda value: videos.c.source == value,
+    "live_state": lambda value: videos.c.live_state == value,
     "tvshow": lambda value: videos.c.tvshow == value,
     "actual_label": lambda value: videos.c.actual_label == value,
     "predicted_label": lambda value: videos.c.predicted_label == value,

@@ -20,6 +20,7 @@ CSV_COLUMNS = (
     "is_published_approximate",
     "thumbnails",
     "source",
+    "live_state",
     "tvshow",
     "actual_label",
     "predicted_label",
@@ -45,6 +46,7 @@ class VideoSchema(Schema):
     is_published_approximate = fields.Boolean()
     thumbnails = fields.Raw()
     source = fields.String()
+    live_state = fields.String()
     tvshow = fields.String()
     actual_label = fields.String()
     predicted_label = fields.String()

@@ -1,7 +1,7 @@
 """The tables of videos, equal to the migrated database (a test compares)."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL
 
 from shelflist.shared.database import metadata
 
@@ -31,6 +31,9 @@ videos = sa.Table(
     sa.Column("predicted_label", _KEY),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
     sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
+    sa.Column("live_state", sa.Text),
+    sa.Column("seen_at", sa.DateTime(timezone=True)),
+    sa.CheckConstraint("live_state IN ('none', 'live', 'upcoming')", name="live_state"),
     sa.CheckConstraint("source IN ('youtube', 'invidious', 'upload')", name="source"),
 )
 
@@ -41,6 +44,7 @@ for _column in ("published_at", "created_at", "title_key"):
     sa.Index(f"videos_{_column}_idx", videos.c[_column], videos.c.id)
 for _column in ("channel_id", "tvshow", "predicted_label"):
     sa.Index(f"videos_{_column}_idx", videos.c[_column], videos.c.published_at, videos.c.id)
+sa.Index("videos_seen_at_idx", videos.c.seen_at, postgresql_where=videos.c.seen_at.is_not(None))
 sa.Index("videos_labels_idx", videos.c.actual_label, videos.c.predicted_label, videos.c.published_at, videos.c.id)
 sa.Index("videos_matrix_idx", videos.c.actual_label, videos.c.predicted_label, postgresql_where=is_labelled)
 sa.Index(
@@ -76,23 +80,6 @@ video_revisions = sa.Table(
     sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.CheckConstraint("is_only", name="is_only"),
-)
-
-feeds = sa.Table(
-    "feeds",
-    metadata,
-    sa.Column("id", UUID(as_uuid=False), primary_key=True),
-    sa.Column("query", sa.Text, nullable=False),
-    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
-    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
-)
-
-feed_videos = sa.Table(
-    "feed_videos",
-    metadata,
-    sa.Column("feed_id", UUID(as_uuid=False), sa.ForeignKey(feeds.c.id, ondelete="CASCADE"), primary_key=True),
-    sa.Column("video_id", sa.BigInteger, sa.ForeignKey(videos.c.id, ondelete="CASCADE"), primary_key=True),
-    sa.Index("feed_videos_video_id_idx", "video_id"),
 )
 
 feature_importances = sa.Table(

@@ -17,6 +17,7 @@ EXAMPLES = {
     "movie_id": "tt0111161",
     "content_id": "v1",
     "job_id": "00000000-0000-4000-8000-000000000000",
+    "feed_id": "00000000-0000-4000-8000-000000000000",
     "slug": "not-found",
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

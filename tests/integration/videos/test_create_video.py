@@ -31,6 +31,7 @@ def test_a_video_is_stored_and_answered_whole(api: Api) -> None:
         "channel_id": None,
         "channel_title": None,
         "source": "upload",
+        "live_state": None,
     }
 
 
@@ -93,6 +94,7 @@ def test_each_field_is_required(name: str, api: Api) -> None:
         {"thumbnails": {"default": {"url": "javascript:alert(1)"}}},
         {"thumbnails": {"default": "https://example.org"}},
         {"source": "youtube"},
+        {"live_state": "live"},
         {"id": 7},
     ],
 )

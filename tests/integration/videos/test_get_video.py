@@ -23,6 +23,12 @@ def test_fields_names_what_is_answered(api: Api) -> None:
     problem(api.get("/videos/v1", params={"fields": "content_id,id"}), 400)
 
 
+def test_the_live_state_is_what_its_source_has_told(api: Api) -> None:
+    add_rows(api.engine, [harvested("v1", live_state="upcoming"), harvested("v2")])
+    bodies = [api.get(f"/videos/{name}", params={"fields": "live_state"}).json() for name in ("v1", "v2")]
+    assert bodies == [{"live_state": "upcoming"}, {"live_state": None}]
+
+
 def test_an_unchanged_video_is_a_304(api: Api) -> None:
     add_rows(api.engine, [harvested("v1")])
     etag = api.get("/videos/v1").headers["ETag"]

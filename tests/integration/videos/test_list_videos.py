@@ -14,7 +14,8 @@ from tests.fixtures.api import Api
 from tests.fixtures.problems import problem
 from uuid6 import uuid7
 
-from shelflist.videos.tables import feed_videos, feeds, videos
+from shelflist.videos.harvest.tables import feed_videos, feeds
+from shelflist.videos.tables import videos
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -38,6 +39,7 @@ def test_a_video_has_exactly_the_documented_fields_and_no_vector(api: Api) -> No
         "is_published_approximate": False,
         "thumbnails": {},
         "source": "upload",
+        "live_state": None,
         "tvshow": "The Late Hour",
         "actual_label": "Sport",
         "predicted_label": "Music",
@@ -105,8 +107,8 @@ def test_filters_choose_by_labels_show_channel_source_and_time(api: Api) -> None
     add_rows(
         api.engine,
         [
-            harvested("h", channel_id="UC1", published_at=START),
-            harvested("i", source="invidious", published_at=START + timedelta(hours=1)),
+            harvested("h", channel_id="UC1", published_at=START, live_state="live"),
+            harvested("i", source="invidious", live_state="none", published_at=START + timedelta(hours=1)),
             {"content_id": "right", "actual_label": "Sport", "predicted_label": "Sport", "tvshow": "A"},
             {"content_id": "wrong", "actual_label": "Sport", "predicted_label": "Music", "tvshow": "B"},
             {"content_id": "half", "actual_label": "Sport", "tvshow": "B"},
@@ -114,6 +116,9 @@ def test_filters_choose_by_labels_show_channel_source_and_time(api: Api) -> None
     )
     assert ids(api, channel_id="UC1") == ["h"]
     assert ids(api, source="invidious") == ["i"]
+    assert ids(api, live_state="live") == ["h"]
+    assert ids(api, live_state="none") == ["i"]
+    assert ids(api, live_state="upcoming") == []
     assert set(ids(api, source="upload")) == {"right", "wrong", "half"}
     assert set(ids(api, tvshow="B")) == {"wrong", "half"}
     assert set(ids(api, actual_label="Sport")) == {"right", "wrong", "half"}
@@ -142,8 +147,8 @@ def test_feed_chooses_what_that_feed_has_found(api: Api) -> None:
     [first, _] = add_rows(api.engine, [harvested("a"), harvested("b")])
     feed, other = str(uuid7()), str(uuid7())
     with api.engine.begin() as connection:
-        connection.execute(feeds.insert().values(id=feed, query="cats"))
-        connection.execute(feed_videos.insert().values(feed_id=feed, video_id=first))
+        connection.execute(feeds.insert().values(id=feed, query="cats", query_key="cats"))
+        connection.execute(feed_videos.insert().values(feed_id=feed, video_id=first, source="youtube"))
     assert ids(api, feed=feed) == ["a"]
     assert ids(api, feed=other) == []
 

@@ -66,7 +66,8 @@ def test_only_what_the_analysis_reads_makes_a_new_revision(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"content_id": "v2"}, {"source": "youtube"}, {"feature_vector": [1]}, {"tvshow": 1}]
+    "change",
+    [{}, {"content_id": "v2"}, {"source": "youtube"}, {"live_state": "none"}, {"feature_vector": [1]}, {"tvshow": 1}],
 )
 def test_what_may_not_change_is_refused(change: dict[str, Any], api: Api) -> None:
     add_rows(api.engine, [harvested("v1")])
