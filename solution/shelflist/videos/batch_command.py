@@ -13,9 +13,11 @@ from tqdm import tqdm
 
 from shelflist.shared.notices import Notice
 from shelflist.shared.problems import Problem
+from shelflist.shared.settings import settings
 
 from .batch import Options, store_rows
 from .batch_rows import csv_rows, ndjson_rows
+from .newest import announced
 from .problems import BatchRejected
 
 _READERS = {"csv": csv_rows, "ndjson": ndjson_rows}
@@ -30,7 +32,7 @@ def import_videos(engine: sa.Engine, name: str, kind: str | None, options: Optio
     """
     read = _READERS[kind or _kind_of(name)]
     try:
-        with _opened(name) as source, engine.begin() as connection:
+        with _opened(name) as source, announced(engine, settings()), engine.begin() as connection:
             body = store_rows(connection, read(source), options).body()
     except BatchRejected as rejected:
         body = rejected.extensions["report"]

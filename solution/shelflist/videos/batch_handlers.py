@@ -7,9 +7,10 @@ import orjson
 
 from shelflist.shared.idempotency import Answer, once
 from shelflist.shared.responses import attempt, created
-from shelflist.shared.session import writing
+from shelflist.shared.session import db, writing
 from shelflist.shared.uploads import receive_upload
 
+from . import newest
 from .batch import OnConflict, Options, store_rows
 from .batch_rows import Reader, csv_rows, ndjson_rows
 
@@ -33,7 +34,8 @@ def _upload(operation: str, read: Reader, options: Options, user: str) -> flask.
     directory = flask.current_app.extensions["shelflist.uploads"]
     with receive_upload(stream, flask.request.content_type or "", directory) as upload:
         asked = [upload.sha256, options.on_conflict, options.is_atomic]
-        with writing() as connection:
+        settings = flask.current_app.extensions["shelflist.settings"]
+        with newest.announced(db.engine, settings), writing() as connection:
 
             def store() -> Answer:
                 report = store_rows(connection, read(upload.file), options)

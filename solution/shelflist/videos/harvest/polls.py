@@ -11,6 +11,7 @@ from uuid6 import uuid7
 from shelflist.shared import clock
 from shelflist.shared.database import advisory_lock, autocommitting
 from shelflist.shared.settings import Settings
+from shelflist.videos.newest import announce
 
 from .gathering import Feed, Harvest, begun, gather
 from .quota import FeedPlan, read_quota
@@ -142,6 +143,8 @@ def _record(engine: sa.Engine, settings: Settings, run: _Run, harvest: Harvest) 
         connection.execute(feeds.update().where(feeds.c.id == run.feed_id).values(**state))
         moment = _next_poll_at(connection, settings, run, harvest, state["failures"])
         connection.execute(feeds.update().where(feeds.c.id == run.feed_id).values(next_poll_at=moment))
+    if stored.new or stored.updated:
+        announce(engine, settings)
     _tell(run, harvest, stored)
 
 

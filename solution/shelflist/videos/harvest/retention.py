@@ -12,6 +12,7 @@ from shelflist.shared.jobs import Arguments, JobContext, JobKind, register
 from shelflist.shared.problems import ServiceUnavailable
 from shelflist.shared.schedules import Schedule
 from shelflist.shared.settings import Settings
+from shelflist.videos.newest import announce
 from shelflist.videos.tables import feature_vectors, videos
 
 from . import keys
@@ -53,6 +54,7 @@ def run(context: JobContext, _arguments: Arguments) -> Arguments:
         done = step(context.engine, settings, ids) if ids else None
         if done is None:
             break
+        announce(context.engine, settings)
         for name, count in done.items():
             counts[name] += count
         calls += settings.harvest_retention == "refresh"
