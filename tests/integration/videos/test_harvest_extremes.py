@@ -226,3 +226,24 @@ def test_an_answer_with_more_items_than_any_page_is_cut(api: Api) -> None:
         other.poll()
         assert len(other.stored) == 200
         assert other.runs[-1].skipped >= 4_800
+
+
+def test_a_poll_that_takes_its_worker_along_is_not_made_again_at_each_start(
+    harvest: Harvesting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harvest.poll()
+    harvest.until_due()
+
+    def fatal(*arguments: Any) -> Any:
+        raise SystemExit
+
+    monkeypatch.setattr(polls, "gather", fatal)
+    deaths = 0
+    for _ in range(20):
+        polls.wake_feeds(harvest.api.engine, harvest.settings)
+        try:
+            harvest.poll()
+        except SystemExit:
+            deaths += 1
+        harvest.forward(seconds=1)
+    assert deaths == 1

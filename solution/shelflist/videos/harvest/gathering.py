@@ -37,7 +37,7 @@ SLOW_DOWN_SECONDS = 60.0
 SECOND_TRY_SECONDS = 0.5
 NEW_DAY = timedelta(minutes=30)
 """How far YouTube's midnight may be from ours."""
-NEVER_SENT = ("connect", "dns", "tls")
+NEVER_SENT = ("connect", "dns")
 """Reasons for which YouTube cannot have counted a call."""
 
 

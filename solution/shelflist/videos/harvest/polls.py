@@ -63,15 +63,17 @@ def poll_next(engine: sa.Engine, settings: Settings) -> bool:
 def wake_feeds(engine: sa.Engine, settings: Settings) -> None:
     """Bring forward the polls that wait for longer than they would have to by now, as where settings have changed."""
     now = clock.now()
+    # What was cut off waits for its claim's time, or workers that a poll takes along would make it again at each start.
+    has_ended = ~sa.exists().where(feed_runs.c.feed_id == feeds.c.id, feed_runs.c.outcome == "running")
     with engine.begin() as connection:
         quota = read_quota(connection, settings, now)
         if is_anybody_there(quota):
-            lonely = (feeds.c.last_error == NO_SOURCE, feeds.c.next_poll_at > now)
+            lonely = (feeds.c.last_error == NO_SOURCE, feeds.c.next_poll_at > now, has_ended)
             connection.execute(feeds.update().where(*lonely).values(next_poll_at=now))
         for plan in quota.feeds:
             if plan.planned_interval_seconds is not None:
                 planned = feeds.c.last_success_at + timedelta(seconds=plan.planned_interval_seconds)
-                waits = (feeds.c.id == plan.feed_id, feeds.c.failures == 0, feeds.c.next_poll_at > planned)
+                waits = (feeds.c.id == plan.feed_id, feeds.c.failures == 0, feeds.c.next_poll_at > planned, has_ended)
                 connection.execute(feeds.update().where(*waits).values(next_poll_at=planned))
 
 
