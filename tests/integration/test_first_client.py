@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shelflist.__main__ import _first_client
+from shelflist.command_line.clients import first_client
 from shelflist.shared.clients import (
     ClientError,
     add_client,
@@ -27,7 +27,7 @@ def test_processes_that_start_together_make_one_client(database_url: str, tmp_pa
 
     def start(_: int) -> list[str]:
         engine = create_engine(database_url, "tests")
-        told = _first_client(engine, settings)
+        told = first_client(engine, settings)
         engine.dispose()
         return told
 
