@@ -84,10 +84,11 @@ def test_each_key_feed_and_instance_is_told_with_its_state(api: Api, harvesting:
 
 def test_a_feed_whose_polls_take_more_calls_is_polled_less_often(api: Api, harvesting: Api) -> None:
     one, other = add_feeds(api.engine, [{"query": "a", "created_at": NOW}, {"query": "b", "created_at": NOW}])
-    add_runs(api.engine, one, [{"calls": 3}, {"calls": 5}, {"calls": 0}])
+    asked = {"published_after": NOW}
+    add_runs(api.engine, one, [{"calls": 3, **asked}, {"calls": 5, **asked}, {"calls": 0}])
     with time_stands_still():
         alone = harvesting.get("/feeds/quota", headers=api.credentials("a")).json()["planned_interval_seconds"]
-        add_runs(api.engine, other, [{"calls": 6}])
+        add_runs(api.engine, other, [{"calls": 6, **asked}])
         both = harvesting.get("/feeds/quota", headers=api.credentials("b")).json()["planned_interval_seconds"]
     # 200 calls for 81,000 seconds: (4 + 1) calls a round, then (4 + 6).
     assert (alone, both) == (2025, 4050)
