@@ -1,17 +1,17 @@
-"""The process that draws charts, `python -m shelflist.shared.drawing`: from stdin to stdout.
+"""The process that draws charts, `python -m shelflist.shared.drawing`.
 
-Each request is one line of JSON, `{"chart": <Vega-Lite>, "format": "svg" | "png"}`. Each answer is one byte, 0 for a
-picture and 1 for a chart that cannot be drawn, four bytes of length in network order, and the picture.
+Each request is JSON, `{"chart": <Vega-Lite>, "format": "svg" | "png"}`. The outcome of an answer is DRAWN with the
+picture, or FAILED without one for a chart that cannot be drawn; answering.py says how both come and go.
 """
 
 import re
-import select
-import struct
 import sys
 from math import sqrt
 from typing import Any
 
 import orjson
+
+from .answering import serve
 
 IDLE_SECONDS = 60
 """Seconds without a request after which the process ends and gives its memory back."""
@@ -20,7 +20,6 @@ MOST_PICTURES = 500
 
 DRAWN = 0
 FAILED = 1
-HEADER = struct.Struct("!BI")
 
 SCALE = 2.0
 """Pixels of a PNG for each pixel of the chart, both ways."""
@@ -32,12 +31,7 @@ _SIZE = re.compile(r'<svg[^>]* width="([0-9.]+)"[^>]* height="([0-9.]+)"')
 
 def main() -> None:
     """Draw until nobody asks, or the one who asked has gone."""
-    for _ in range(MOST_PICTURES):
-        ready, _, _ = select.select([sys.stdin.buffer], [], [], IDLE_SECONDS)
-        line = sys.stdin.buffer.readline() if ready else b""
-        if not line:
-            return
-        _answer(*_draw(orjson.loads(line)))
+    serve(lambda request: _draw(orjson.loads(request)), idle_seconds=IDLE_SECONDS, most=MOST_PICTURES)
 
 
 def _draw(request: dict[str, Any]) -> tuple[int, bytes]:
@@ -59,11 +53,6 @@ def _scale(svg: str) -> float:
     size = _SIZE.search(svg)
     pixels = float(size[1]) * float(size[2]) if size else 0.0
     return min(SCALE, sqrt(MAX_PIXELS / pixels)) if pixels else SCALE
-
-
-def _answer(outcome: int, picture: bytes) -> None:
-    sys.stdout.buffer.write(HEADER.pack(outcome, len(picture)) + picture)
-    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
