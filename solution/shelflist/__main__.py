@@ -11,6 +11,7 @@ from shelflist.command_line.clients import add_clients, first_client
 from shelflist.command_line.databases import open_database
 from shelflist.command_line.harvest import add_keys
 from shelflist.command_line.parsing import add_command
+from shelflist.command_line.songs import add_songs
 from shelflist.fake_youtube.command import add_arguments as add_fake_youtube
 from shelflist.shared.notices import Notice
 from shelflist.shared.settings import Settings, put_into_environment, settings, unknown_in_env_file
@@ -23,10 +24,12 @@ def up(_arguments: argparse.Namespace, configured: Settings) -> int:
     def prepare(url: str) -> list[str]:
         from shelflist.migrations import migrate
         from shelflist.shared.database import create_engine
+        from shelflist.songs.models import ensure_shipped
 
         engine = create_engine(url, "start")
         try:
             migrate(engine)
+            ensure_shipped(engine)
             return first_client(engine, configured)
         finally:
             engine.dispose()
@@ -88,9 +91,12 @@ def migrate(_arguments: argparse.Namespace, configured: Settings) -> int:
     """Bring the database to the newest schema."""
     from shelflist.migrations import migrate as migrate_database
     from shelflist.shared.database import create_engine
+    from shelflist.songs.models import ensure_shipped
 
     with open_database(configured) as url:
-        revision = migrate_database(create_engine(url, "migrate"))
+        engine = create_engine(url, "migrate")
+        revision = migrate_database(engine)
+        ensure_shipped(engine)
     print(f"the database is at revision {revision}")
     return 0
 
@@ -212,6 +218,7 @@ def parser() -> argparse.ArgumentParser:
     videos = commands.add_parser("videos", help="Labelled videos.").add_subparsers(required=True, metavar="action")
     _add_import(add_command(videos, "import", import_videos))
     add_clients(commands.add_parser("clients", help="Programs that may call the API."))
+    add_songs(commands.add_parser("songs", help="The model that tells genres."))
     add_keys(commands.add_parser("keys", help="The YouTube keys of GOOGLE_API_KEYS."))
     add_fake_youtube(add_command(commands, "fake-youtube", fake_youtube))
     return root

@@ -28,6 +28,7 @@ from shelflist.shared.problems import Problem, answer_exception
 from shelflist.shared.session import db
 from shelflist.shared.settings import Settings
 from shelflist.shared.textfile import MAX_LINE_BYTES
+from shelflist.songs import batch
 from shelflist.specification import load_specification, operations, published, required_scopes
 from shelflist.videos.batch import MAX_ROWS
 
@@ -141,6 +142,8 @@ def _limits(settings: Settings) -> dict[str, Any]:
         "max_upload_rows": MAX_ROWS,
         "max_upload_columns": MAX_COLUMNS,
         "max_upload_row_bytes": MAX_LINE_BYTES,
+        "max_song_rows": batch.MAX_ROWS,
+        "max_song_rows_at_once": batch.MAX_ROWS_AT_ONCE,
         "max_header_bytes": MAX_HEADER_BYTES,
         "body_seconds": settings.body_seconds,
         "statement_seconds": settings.statement_seconds,

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 JOB_MODULES: tuple[str, ...] = (
     "shelflist.movies.reload",
+    "shelflist.songs.batch_job",
+    "shelflist.songs.rescoring",
     "shelflist.videos.harvest.retention",
     "shelflist.videos.importance",
 )

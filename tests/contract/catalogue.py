@@ -1,4 +1,4 @@
-"""Rows of every kind: users' and IMDb's movies, genres, loads of datasets, videos, feeds, jobs, and clients."""
+"""Rows of every kind: movies of users and of IMDb, genres, loads of datasets, videos, feeds, songs, jobs, clients."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ from shelflist.videos.importance import importance_arguments, keep
 from tests.factories.feeds import add_feeds, add_runs, link
 from tests.factories.label_pairs import add_labelled, add_vectors
 from tests.factories.movies import add_movies, random_movies
+from tests.factories.song_models import add_model, add_songs
 from tests.factories.videos import add_rows, harvested, new_video
 from tests.fixtures.api import Api, Headers
 
@@ -31,6 +32,9 @@ UNLABELLED_VIDEO_ID = "h1"
 
 FEED_ID = "019a2b6e-7f10-7c2d-9b3a-1d2c3b4a5f60"
 """The id that the document gives as its example: a feed that has run and found a video."""
+SONG_ID = "6880"
+"""The trackid that the document gives as its example."""
+
 OTHER_QUERY = "the query of another feed"
 
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -73,6 +77,7 @@ def fill(api: Api) -> Catalogue:
     _add_loads(api)
     _add_videos(api)
     _add_feeds(api)
+    _add_songs(api)
     # Last: what is computed holds only until videos change.
     _add_labelled_videos(api)
     return Catalogue(api.credentials(), movie_id, imdb_movie_id, *_add_jobs(api))
@@ -138,6 +143,14 @@ def _add_feeds(api: Api) -> None:
     ended = [{"outcome": outcome, **done} for outcome in ("succeeded", "partial", "interrupted")]
     failed = {"outcome": "failed", "finished_at": START, "errors": [error]}
     add_runs(api.engine, FEED_ID, [*ended, failed, {"outcome": "running"}])
+
+
+def _add_songs(api: Api) -> None:
+    """Store a model that judges, and songs that it is unsure of, one of them corrected."""
+    add_model(api.engine)
+    corrected = {"trackid": SONG_ID, "title": "I Want You", "corrected_genre": "punk"}
+    others = [{"trackid": f"song-{number}", "title": f"The Way {number}"} for number in range(3)]
+    add_songs(api.engine, [corrected, *others])
 
 
 def _add_loads(api: Api) -> None:

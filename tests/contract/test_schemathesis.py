@@ -29,6 +29,7 @@ SELDOM_ACCEPTED = {
     "DELETE /jobs/{job_id}",
     "POST /videos/batch/csv",
     "POST /videos/batch/ndjson",
+    "POST /classifier/predict-batch",
 }
 """The operations that most made-up requests cannot suit."""
 

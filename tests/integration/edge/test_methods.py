@@ -18,6 +18,7 @@ EXAMPLES = {
     "content_id": "v1",
     "job_id": "00000000-0000-4000-8000-000000000000",
     "feed_id": "00000000-0000-4000-8000-000000000000",
+    "trackid": "6880",
     "slug": "not-found",
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
