@@ -190,7 +190,7 @@ def import_videos(arguments: argparse.Namespace, configured: Settings) -> int:
     with open_database(configured) as url:
         engine = create_engine(url, "import")
         check_migrated(engine)
-        return run_import(engine, arguments.file, arguments.format, options)
+        return run_import(engine, configured, arguments.file, arguments.format, options)
 
 
 def fake_youtube(arguments: argparse.Namespace, configured: Settings) -> int:

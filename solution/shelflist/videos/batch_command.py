@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from shelflist.shared.notices import Notice
 from shelflist.shared.problems import Problem
-from shelflist.shared.settings import settings
+from shelflist.shared.settings import Settings
 
 from .batch import Options, store_rows
 from .batch_rows import csv_rows, ndjson_rows
@@ -25,14 +25,14 @@ _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".ndjson": "ndjson", "
 _BUFFER_BYTES = 1 << 16
 
 
-def import_videos(engine: sa.Engine, name: str, kind: str | None, options: Options) -> int:
+def import_videos(engine: sa.Engine, settings: Settings, name: str, kind: str | None, options: Options) -> int:
     """Import the file (`-` is standard input, .gz is unpacked), print what became of its rows, return the exit code.
 
     The code is 1 where rows were rejected, else 0. Raises Notice where the file cannot be read or is none of the kind.
     """
     read = _READERS[kind or _kind_of(name)]
     try:
-        with _opened(name) as source, announced(engine, settings()), engine.begin() as connection:
+        with _opened(name) as source, announced(engine, settings), engine.begin() as connection:
             body = store_rows(connection, read(source), options).body()
     except BatchRejected as rejected:
         body = rejected.extensions["report"]
