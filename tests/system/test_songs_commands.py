@@ -34,7 +34,8 @@ def test_a_model_is_trained_activated_and_applied(database_url: str, tmp_path: P
         assert [line.split()[0] for line in listed[1:]] == [version, first["model_version"]]
         assert [line.endswith("active") for line in listed[1:]] == [False, True]
 
-        assert run_command("songs", "activate", "no-such-version", **places).returncode == 1
+        refused = run_command("songs", "activate", "no-such-version", **places)
+        assert (refused.returncode, refused.stderr) == (1, "shelflist: there is no model no-such-version\n")
         assert run_command("songs", "activate", version, **places).returncode == 0
         second = server.http.post(PREDICT, files=files, headers=CREDENTIALS, params={"dry_run": "true"}).json()
         assert (second["model_version"], second["dry_run"]) == (version, True)

@@ -1,7 +1,10 @@
 """The commands of `shelflist songs`: training, choosing and applying the genre model."""
 
 import argparse
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +116,7 @@ def songs_activate(arguments: argparse.Namespace, configured: Settings) -> int:
     """Let another model judge from now on; running servers take it over by themselves."""
     from shelflist.songs.models import activate
 
-    with transaction(configured) as connection:
+    with transaction(configured) as connection, _told():
         activate(connection, arguments.version)
     print(f"model {arguments.version} judges from now on; `shelflist songs rescore` tells what it would change")
     return 0
@@ -122,18 +125,31 @@ def songs_activate(arguments: argparse.Namespace, configured: Settings) -> int:
 def songs_rescore(arguments: argparse.Namespace, configured: Settings) -> int:
     """Judge the stored songs anew, by a job: what would change, or with --apply, for good."""
     from shelflist.shared.jobs import enqueue
-    from shelflist.songs.models import active_model
+    from shelflist.songs.models import active_model, artefact
     from shelflist.songs.rescoring import KIND
 
-    with transaction(configured) as connection:
+    with transaction(configured) as connection, _told():
         version = arguments.version or active_model(connection).version
+        artefact(connection, version)
         job = enqueue(connection, KIND, {"version": version, "apply": arguments.apply})
+    print(f"job {job.id} is queued; a worker does it, also if you do not wait here", file=sys.stderr)
     report = _wait(configured, job.id)
     for change in report["changes"]:
         print(f"{change['count']:>8}  {change['from']} -> {change['to']}")
     what = "changed" if report["applied"] else "would change; --apply changes them"
     print(f"{report['judged']} songs judged by model {version}, {report['changed']} {what}")
     return 0
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what a person can mend into one line."""
+    from shelflist.shared.problems import Problem
+
+    try:
+        yield
+    except Problem as problem:
+        raise Notice(problem.detail) from problem
 
 
 def _wait(configured: Settings, job_id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ SECONDS = 60.0
 """What one request may take, the start of the child and the wait for those before it included."""
 
 Probabilities = npt.NDArray[np.float64]
+
+_KEPT_SECONDS = 7 * 86_400
+"""How long the file of a model that nobody writes any more is kept; where it is wanted later, it is written again."""
 
 _COMMAND = (sys.executable, "-m", "shelflist.songs.judging")
 _REFUSALS = Refusals(
@@ -59,7 +63,7 @@ class ModelFile:
         return cls(model.sha256, state_directory / "models" / f"{model.version}.zip", fetch)
 
     def write(self) -> None:
-        """Write it, and remove those of other models; raises ServiceUnavailable where that cannot be done."""
+        """Write it, and remove those that are long out of use; raises ServiceUnavailable where that cannot be done."""
         data = self.fetch()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +71,9 @@ class ModelFile:
             with tempfile.TemporaryDirectory(dir=self.path.parent) as folder:
                 Path(folder, self.path.name).write_bytes(data)
                 Path(folder, self.path.name).replace(self.path)
+            # Not at once: while models take turns, others may be about to read the one before.
             for other in self.path.parent.glob("*.zip"):
-                if other != self.path:
+                if time.time() - other.stat().st_mtime > _KEPT_SECONDS:
                     other.unlink(missing_ok=True)
         except OSError as error:
             raise ServiceUnavailable("the model cannot be stored at the moment", retry_after=60) from error

@@ -191,7 +191,7 @@ def _checked(record: Record | BadRecord) -> Checked:
     texts: list[str] = []
     for column, cell, read in zip(FEATURE_COLUMNS, record.cells, _TEXT_READERS, strict=False):
         try:
-            texts.append(read(_unguarded(cell.strip())))
+            texts.append(read(unguarded(cell.strip())))
         except Wrong as wrong:
             errors.append(RowError(record.line, column, wrong.code, wrong.value, wrong.detail))
     numbers = _plain_numbers(record.cells[_TEXTS:])
@@ -203,7 +203,8 @@ def _checked(record: Record | BadRecord) -> Checked:
     return SongRow(record.line, Song(trackid, title, tags, cast(Sequence[float], numbers)), record.cells)
 
 
-def _unguarded(text: str) -> str:
+def unguarded(text: str) -> str:
+    """Return a text without the guard that `guarded` gave it, if any."""
     return text[1:] if _GUARDED.match(text) else text
 
 

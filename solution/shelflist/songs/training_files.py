@@ -17,6 +17,7 @@ from shelflist.shared.problems import InvalidFile
 from shelflist.shared.textfile import Source
 
 from .features import FEATURE_COLUMNS, NUMBER_COLUMNS, Song
+from .rows import unguarded
 
 LABEL_COLUMNS = ("trackID", "genre")
 _GZIP = b"\x1f\x8b"
@@ -55,7 +56,9 @@ def read_songs(path: Path) -> list[Song]:
     songs: list[Song] = []
     seen: dict[str, int] = {}
     for line, cells in _cells(path, FEATURE_COLUMNS):
-        trackid, title, tags, *numbers = cells
+        # As uploads are read: the answer of one is a file to train on.
+        trackid, title, tags = map(unguarded, cells[:3])
+        numbers = cells[3:]
         _check_new(path, line, trackid, seen)
         audio = array("d", [_number(path, line, *pair) for pair in zip(NUMBER_COLUMNS, numbers, strict=True)])
         songs.append(Song(trackid, title, tags, audio))
@@ -66,7 +69,8 @@ def read_labels(path: Path, known: "dict[str, Song] | None" = None) -> dict[str,
     """Return genre by trackID; raises TrainingError, also for an id that is not in `known`."""
     genres: dict[str, str] = {}
     seen: dict[str, int] = {}
-    for line, (trackid, genre) in _cells(path, LABEL_COLUMNS):
+    for line, cells in _cells(path, LABEL_COLUMNS):
+        trackid, genre = map(unguarded, cells)
         _check_new(path, line, trackid, seen)
         if not genre:
             raise TrainingError(f"{path.name}, line {line}: the genre is empty")
@@ -94,7 +98,8 @@ def _check_new(path: Path, line: int, trackid: str, seen: dict[str, int]) -> Non
 
 def _number(path: Path, line: int, column: str, cell: str) -> float:
     try:
-        number = float(cell)
+        # Python's own 1_0 is a slip of the file.
+        number = math.nan if "_" in cell else float(cell)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

@@ -1,8 +1,10 @@
 """The process that judges songs: it tells what the model tells, and may die, hang or lack its file without harm."""
 
 import hashlib
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,11 +61,14 @@ def test_the_model_is_fetched_once_and_again_where_its_file_is_altered(judge: Ju
     assert len(fetched) == 2
 
 
-def test_only_the_file_in_use_stays(judge: Judge, file: ModelFile) -> None:
+def test_files_that_are_long_out_of_use_go_and_others_stay(judge: Judge, file: ModelFile) -> None:
     file.path.parent.mkdir()
-    (file.path.parent / "old.zip").write_bytes(b"old")
+    for name, days in (("old.zip", 8), ("recent.zip", 1)):
+        (file.path.parent / name).write_bytes(b"a model")
+        moment = time.time() - days * 86_400
+        os.utime(file.path.parent / name, (moment, moment))
     judge.judge(file, SONGS)
-    assert [path.name for path in file.path.parent.iterdir()] == ["small.zip"]
+    assert sorted(path.name for path in file.path.parent.iterdir()) == ["recent.zip", "small.zip"]
 
 
 def test_a_folder_that_cannot_be_written_is_a_503(judge: Judge, file: ModelFile, tmp_path: Path) -> None:
