@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from shelflist.ingest.tables import dataset_loads
 from shelflist.shared.folding import fold
 from shelflist.shared.paging import Keyset, Page, Position, Sort
-from shelflist.shared.problems import FieldError, InvalidRequest, NotFound
+from shelflist.shared.problems import NotFound
+from shelflist.shared.searching import words_of
 
 from .tables import genres, movie_genres, movies
 
@@ -47,11 +48,9 @@ def _decimal(value: float) -> Decimal:
 
 
 def _title_contains(table: sa.FromClause, text: str) -> Condition:
-    folded = fold(text)
-    if not folded.strip():
-        refused = FieldError("q", "out-of-bounds", "must hold something to search for")
-        raise InvalidRequest("q must hold something to search for", errors=[refused])
-    escaped = folded.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    # Refuses what holds nothing; the whole text is searched for, spaces included.
+    words_of(text)
+    escaped = fold(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     condition: Condition = table.c.title_key.like(f"%{escaped}%", escape="\\")
     return condition
 

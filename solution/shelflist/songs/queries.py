@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from shelflist.shared.folding import fold
 from shelflist.shared.paging import Keyset, Page, Position, Sort
 from shelflist.shared.problems import FieldError, InvalidRequest, NotFound
+from shelflist.shared.searching import words_of
 
 from . import models
 from .problems import NoModel
@@ -45,11 +46,9 @@ TITLE_SORTS = {"title": SORTS["title"]}
 
 
 def _title_contains(text: str) -> Condition:
-    folded = fold(text)
-    if not folded.strip():
-        refused = FieldError("q", "out-of-bounds", "must hold something to search for")
-        raise InvalidRequest("q must hold something to search for", errors=[refused])
-    return songs.c.title_key.contains(folded, autoescape=True)
+    # Refuses what holds nothing; the whole text is searched for, spaces included.
+    words_of(text)
+    return songs.c.title_key.contains(fold(text), autoescape=True)
 
 
 def _is_corrected(wanted: bool) -> Condition:

@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shelflist.shared.folding import fold
 from shelflist.shared.paging import Keyset, Page, Position, Sort
-from shelflist.shared.problems import FieldError, InvalidRequest, NotFound
+from shelflist.shared.problems import NotFound
+from shelflist.shared.searching import words_of
 from shelflist.shared.timestamps import parse_timestamp
 
 from .harvest.tables import feed_videos
@@ -27,11 +27,7 @@ SORTS: dict[str, Sort] = {
 
 
 def _mentions(text: str) -> Condition:
-    words = fold(text).split()
-    if not words:
-        refused = FieldError("q", "out-of-bounds", "must hold something to search for")
-        raise InvalidRequest("q must hold something to search for", errors=[refused])
-    return sa.and_(*(videos.c.search_key.contains(word, autoescape=True) for word in words))
+    return sa.and_(*(videos.c.search_key.contains(word, autoescape=True) for word in words_of(text)))
 
 
 def _found_by(feed: str) -> Condition:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from shelflist.shared.folding import fold
 from shelflist.shared.paging import Keyset, Page, Position, Sort
-from shelflist.shared.problems import FieldError, InvalidRequest, NotFound
+from shelflist.shared.problems import NotFound
+from shelflist.shared.searching import words_of
 from shelflist.videos.tables import videos
 
 from .tables import feed_runs, feed_videos, feeds
@@ -29,11 +30,7 @@ def query_key(query: str) -> str:
 
 
 def _asks_for(text: str) -> Condition:
-    part = query_key(text)
-    if not part:
-        refused = FieldError("q", "out-of-bounds", "must hold something to search for")
-        raise InvalidRequest("q must hold something to search for", errors=[refused])
-    return feeds.c.query_key.contains(part, autoescape=True)
+    return feeds.c.query_key.contains(" ".join(words_of(text)), autoescape=True)
 
 
 FEED_FILTERS: dict[str, Callable[[Any], Condition]] = {
