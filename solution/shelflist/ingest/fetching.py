@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shelflist.shared.http import HttpError, Limits, download
 from shelflist.shared.settings import Settings
+from shelflist_http import HttpError, Limits, download
 
 from .errors import LoadError
 from .ledger import DatasetLoad, Validators

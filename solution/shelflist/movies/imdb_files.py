@@ -48,7 +48,7 @@ class Origin:
             return f"sample/{public_name(self._sample_directory, name)}"
         if "://" not in self.source:
             return public_name(Path(self.source), name)
-        from shelflist.shared.http import public_url
+        from shelflist_http import public_url
 
         return public_url(file_url(self.source, name))
 

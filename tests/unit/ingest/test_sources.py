@@ -6,7 +6,7 @@ import pytest
 
 from shelflist.ingest.errors import LoadError
 from shelflist.ingest.sources import file_url, is_url, local_files, public_name, sha256_of
-from shelflist.shared.http import public_url
+from shelflist_http import public_url
 
 
 def test_an_address_is_told_from_a_directory() -> None:

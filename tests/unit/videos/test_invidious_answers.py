@@ -11,7 +11,6 @@ import pytest
 from tests.conftest import REAL_DATA
 from tests.fixtures.scripted_server import ScriptedServer, scripted_server
 
-from shelflist.shared.http import Limits
 from shelflist.videos.harvest.sources.found import (
     LONGEST_DESCRIPTION,
     LONGEST_TITLE,
@@ -23,6 +22,7 @@ from shelflist.videos.harvest.sources.found import (
     Unavailable,
 )
 from shelflist.videos.harvest.sources.invidious import search
+from shelflist_http import Limits
 
 SAVED = Path(__file__).parents[2] / "data" / "invidious"
 QUICK = Limits(connect_seconds=0.5, idle_seconds=0.2, total_seconds=0.4, max_bytes=10_000)

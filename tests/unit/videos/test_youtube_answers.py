@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from tests.conftest import REAL_DATA
 from tests.fixtures.scripted_server import ScriptedServer, scripted_server
 
-from shelflist.shared.http import Limits
 from shelflist.videos.harvest.sources.asking import LIMITS
 from shelflist.videos.harvest.sources.found import (
     LONGEST_DESCRIPTION,
@@ -35,6 +34,7 @@ from shelflist.videos.harvest.sources.found import (
     Unavailable,
 )
 from shelflist.videos.harvest.sources.youtube import Search, list_videos, search
+from shelflist_http import Limits
 
 SAVED = Path(__file__).parents[2] / "data" / "youtube"
 KEY = "AIzaSyA-constructed/key+of=the_tests"

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from shelflist.shared.backoff import backoff_seconds
-from shelflist.shared.http import public_url
 from shelflist.shared.settings import Settings
+from shelflist_http import public_url
 
 from .keys import digest_of
 from .tables import invidious_instances

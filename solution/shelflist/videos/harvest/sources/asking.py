@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from shelflist.shared import clock
-from shelflist.shared.http import Fetched, HttpError, Limits, fetch
+from shelflist_http import Fetched, HttpError, Limits, fetch
 
 from .found import BadAnswer, Unavailable
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
 
-from shelflist.shared.http import Fetched, Limits, public_url
+from shelflist_http import Fetched, Limits, public_url
 
 from .asking import LIMITS, ask, read_json, retry_after
 from .fields import (

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from shelflist.shared.http import Limits
+from shelflist_http import Limits
 
 from .asking import LIMITS, ask, read_json
 from .fields import (

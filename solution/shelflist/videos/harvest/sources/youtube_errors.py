@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from shelflist.shared.http import Fetched
+from shelflist_http import Fetched
 
 from .asking import parse, retry_after
 from .found import KeyRefused, QuotaSpent, RateLimited, RequestRefused, SourceError, Unavailable

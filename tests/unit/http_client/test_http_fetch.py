@@ -1,10 +1,8 @@
 """One GET over a real socket: what is sent, what comes back, every way to fail, and never a secret in a text."""
 
 import logging
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 import traceback
 from base64 import b64encode
@@ -13,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fixtures.certificates import self_signed
 from tests.fixtures.scripted_server import ScriptedServer, scripted_server
 
-from shelflist.shared.http import HttpError, Limits, download, fetch
+from shelflist_http import HttpError, Limits, download, fetch
 
 LIMITS = Limits(connect_seconds=0.5, idle_seconds=0.3, total_seconds=0.6, max_bytes=1000)
 PATIENT = replace(LIMITS, idle_seconds=5, total_seconds=0.3)
@@ -30,16 +29,7 @@ def server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that only itself vouches for, with its key in the same file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl, which makes the certificate, is not installed")
-    path = tmp_path_factory.mktemp("tls") / "self-signed.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-keyout", str(path), "-out", f"{path}.crt", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
 
 
 @pytest.fixture

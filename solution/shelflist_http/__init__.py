@@ -1,0 +1,6 @@
+"""Shelflist's outbound HTTP client: every call under time-outs, a deadline and a cap on its size."""
+
+from .calls import Fetched, HttpError, Limits, public_url
+from .client import download, fetch
+
+__all__ = ["Fetched", "HttpError", "Limits", "download", "fetch", "public_url"]
