@@ -13,6 +13,8 @@ from shelflist.shared.settings import Settings, load_settings, normalise_databas
 from tests.fixtures.api import Api
 from tests.fixtures.databases import create_database, drop_database
 
+pytest_plugins = ["tests.fixtures.vision"]
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Real files that lie beside the repository where they may be used; never part of it."""
 

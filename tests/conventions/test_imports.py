@@ -21,6 +21,8 @@ MAY_KNOW_THE_WEB = {
     "shelflist.shared.responses",
     "shelflist.shared.session",
     "shelflist.dashboard.views",
+    "shelflist_vision.bodies",
+    "shelflist_vision.web",
 }
 
 
@@ -115,11 +117,20 @@ def test_the_service_and_the_vision_service_share_no_import() -> None:
     assert broken("shelflist and shelflist_vision import nothing of each other", lambda _: True, wrong) == []
 
 
+def test_the_http_client_imports_nothing_of_ours() -> None:
+    def pick(module: Module) -> bool:
+        return module.name.partition(".")[0] == "shelflist_http"
+
+    rule = "shelflist_http, which every program of ours may import, imports of ours only itself"
+    assert any(map(pick, modules()))
+    assert broken(rule, pick, lambda _: lambda found: found.is_of(OURS, "shelflist_vision")) == []
+
+
 def test_only_the_settings_read_the_environment() -> None:
     readers = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
     found = []
     for module in modules():
-        if module.name == "shelflist.shared.settings":
+        if module.name in ("shelflist.shared.settings", "shelflist_vision.settings"):
             continue
         lines = [item.line for item in module.imports() if item.name in {f"os.{name}" for name in readers}]
         lines += [
@@ -130,5 +141,5 @@ def test_only_the_settings_read_the_environment() -> None:
             and node.value.id == "os"
             and node.attr in readers
         ]
-        found += [f"{module.place(line)}: the environment is read in shared/settings.py alone" for line in lines]
+        found += [f"{module.place(line)}: the environment is read in the settings modules alone" for line in lines]
     assert found == []

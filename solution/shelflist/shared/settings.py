@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -100,6 +101,25 @@ class Settings(BaseSettings):
     harvest_retention_days: int = Field(30, ge=1, le=3650)
     redis_url: SecretStr | None = None
 
+    # People and images.
+    sign_up: bool = True
+    token_days: int = Field(30, ge=1, le=3650)
+    public_url: str | None = Field(None, pattern=r"^https?://[!-~]+$")
+    image_store: str | None = Field(None, pattern=r"^(file:///|s3://[^/?#]+(/|$))[!-~]*$")
+    s3_endpoint_url: str | None = Field(None, pattern=r"^https?://[!-~]+$")
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: SecretStr | None = None
+    max_image_bytes: int = Field(15_000_000, ge=1_000, le=1_000_000_000)
+    max_image_pixels: int = Field(50_000_000, ge=1_000, le=1_000_000_000)
+    image_url_networks: CommaList = ()
+
+    # The vision service.
+    vision: bool = True
+    vision_url: str | None = Field(None, pattern=r"^https?://[!-~]+$")
+    vision_port: int = Field(9000, ge=1, le=65535)
+    vision_seconds: float = Field(30, gt=0, le=600)
+
     # Background jobs.
     worker_concurrency: int = Field(2, ge=1, le=32)
     job_retry_seconds: float = Field(10, gt=0, le=3600)
@@ -121,6 +141,13 @@ class Settings(BaseSettings):
             raise ValueError("must be search addresses such as https://invidious.example/api/v1/search, with commas")
         return value
 
+    @field_validator("image_url_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_address(cls, value: SecretStr | None) -> SecretStr | None:
@@ -134,6 +161,8 @@ class Settings(BaseSettings):
             raise ValueError("CLIENT_ID and CLIENT_SECRET go together: set both or neither")
         if self.database_url is None and self.db_host is None and (self.db_user or self.db_name):
             raise ValueError("DB_USER or DB_NAME is set but DB_HOST is not")
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together: set both or neither")
         return self
 
     @classmethod
@@ -147,6 +176,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read secrets also from the file that <NAME>_FILE names, as container secrets are mounted."""
         return init_settings, _NamedFiles(settings_cls), env_settings, dotenv_settings
+
+    def vision_service_url(self) -> str:
+        """Return where the vision service is: by default on this machine, where ./run.sh starts it."""
+        return (self.vision_url or f"http://127.0.0.1:{self.vision_port}").rstrip("/")
+
+    def has_vision(self) -> bool:
+        """Return whether there is a vision service at all, here or elsewhere."""
+        return self.vision or self.vision_url is not None
 
     def configured_database_url(self) -> str | None:
         """Return the URL of the configured database for SQLAlchemy with psycopg2, None where none is."""
@@ -173,6 +210,7 @@ class _NamedFiles(PydanticBaseSettingsSource):
         "google_api_keys",
         "invidious_api",
         "redis_url",
+        "s3_secret_access_key",
     )
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the base's
@@ -249,9 +287,26 @@ def settings() -> Settings:
     return load_settings()
 
 
+VISION_ONLY = (
+    "VISION_HOST",
+    "MODEL_PATH",
+    "MODEL_LABELS",
+    "VISION_SESSIONS",
+    "VISION_BATCH",
+    "VISION_QUEUE",
+    "OPENAI_API_KEY",
+    "OPENAI_API_KEY_FILE",
+    "OPENAI_BASE_URL",
+    "CAPTION_MODEL",
+    "CAPTIONS_PER_DAY",
+    "CAPTION_SECONDS",
+)
+"""Settings that the vision service alone reads, from the same .env."""
+
+
 def unknown_in_env_file(file: Path = ENV_FILE) -> list[str]:
     """Return the names in .env that are no settings: misspelt, or of another version."""
-    known = {name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in Settings.model_fields} | set(VISION_ONLY)
     known |= {f"{name.upper()}_FILE" for name in _NamedFiles.FILE_SETTINGS}
     known |= {"PYTHON_IMAGE", "POSTGRES_IMAGE", "SHELFLIST_IMAGE", "PIP_INDEX_URL", "BUILD_NETWORK"}
     return sorted(name for name in dotenv_values(file) if name.upper() not in known)

@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from tests.factories.movies import add_movies
 from tests.fixtures.api import Api
@@ -101,7 +102,16 @@ def test_a_header_that_no_read_heeds_changes_nothing(stocked: Api, name: str, va
     plain = stocked.get("/movies")
     answer = stocked.get("/movies", headers={name: value, "connection": name})
     assert answer.status_code == 200
-    assert answer.content == plain.content
+    assert decoded(answer) == decoded(plain)
+
+
+def decoded(answer: httpx.Response) -> bytes:
+    """Return the body without its coding, of which the test client undoes some."""
+    if answer.content.startswith(b"{"):
+        return answer.content
+    return httpx.Response(
+        200, headers={"Content-Encoding": answer.headers["Content-Encoding"]}, content=answer.content
+    ).content
 
 
 @pytest.mark.parametrize(

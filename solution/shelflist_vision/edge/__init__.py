@@ -1,0 +1,1 @@
+"""ASGI middleware that every answer passes, errors included."""
