@@ -10,7 +10,9 @@ from shelflist import __version__
 from shelflist.command_line.clients import add_clients, first_client
 from shelflist.command_line.databases import open_database
 from shelflist.command_line.harvest import add_keys
+from shelflist.command_line.images import add_images
 from shelflist.command_line.parsing import add_command
+from shelflist.command_line.people import add_people
 from shelflist.command_line.songs import add_songs
 from shelflist.fake_youtube.command import add_arguments as add_fake_youtube
 from shelflist.shared.notices import Notice
@@ -200,6 +202,11 @@ def fake_youtube(arguments: argparse.Namespace, configured: Settings) -> int:
     return run(arguments, configured)
 
 
+def vision(arguments: argparse.Namespace, _configured: Settings) -> int:
+    """Serve the vision service, a program of its own; `vision model` makes its model ahead."""
+    os.execv(sys.executable, [sys.executable, "-m", "shelflist_vision", *arguments.arguments])  # noqa: S606 - a list that we wrote
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = argparse.ArgumentParser(prog="shelflist", description="A media catalogue of your own.")
@@ -209,6 +216,7 @@ def parser() -> argparse.ArgumentParser:
     add_command(commands, "serve", serve)
     add_command(commands, "worker", worker)
     _add_run_job(commands)
+    add_command(commands, "vision", vision).add_argument("arguments", nargs="*", help="handed on to it")
     add_command(commands, "migrate", migrate)
     _add_source(add_command(commands, "loader", loader))
     load = commands.add_parser("load", help="Load a dataset.").add_subparsers(required=True, metavar="dataset")
@@ -218,7 +226,9 @@ def parser() -> argparse.ArgumentParser:
     videos = commands.add_parser("videos", help="Labelled videos.").add_subparsers(required=True, metavar="action")
     _add_import(add_command(videos, "import", import_videos))
     add_clients(commands.add_parser("clients", help="Programs that may call the API."))
+    add_people(commands.add_parser("people", help="Those who share images."))
     add_songs(commands.add_parser("songs", help="The model that tells genres."))
+    add_images(commands.add_parser("images", help="Pictures that people have uploaded."))
     add_keys(commands.add_parser("keys", help="The YouTube keys of GOOGLE_API_KEYS."))
     add_fake_youtube(add_command(commands, "fake-youtube", fake_youtube))
     return root

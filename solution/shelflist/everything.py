@@ -1,4 +1,4 @@
-"""`./run.sh`: the database, the schema, the data, the server and the worker, started in order and stopped together."""
+"""`./run.sh`: the database, the schema, the data, the servers and the worker, started in order and stopped together."""
 
 import errno
 import http.client
@@ -26,6 +26,7 @@ STOP_SECONDS = 10
 FIRST_PAUSE = 1.0
 """Seconds until a worker that has ended by itself is started again."""
 LONGEST_PAUSE = 60.0
+_NAMES = {"vision": "vision service"}
 
 
 class StartError(Notice):
@@ -116,7 +117,8 @@ class Kept:
             # What has run for long is not in the row of failures before.
             pause = FIRST_PAUSE if now - self._at > LONGEST_PAUSE else self._pause
             how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-            print(f"The {self._arguments[0]} ended, {how}; it starts again in {pause:g} s.", flush=True)
+            name = _NAMES.get(self._arguments[0], self._arguments[0])
+            print(f"The {name} ended, {how}; it starts again in {pause:g} s.", flush=True)
             self._child, self._at, self._pause = None, now + pause, min(2 * pause, LONGEST_PAUSE)
 
 
@@ -194,16 +196,18 @@ def run_everything(settings: Settings, open_database: Callable[[], Any], prepare
             server = children.start(["serve"])
             wait_until_ready(settings, server)
             print("\n".join(["", *_welcome(settings), *lines, "", "Ctrl-C stops everything."]), flush=True)
-            code = _end_of(server, Kept(children, ["worker"]))
+            beside = ["worker", "vision"] if _has_own_vision(settings) else ["worker"]
+            code = _end_of(server, [Kept(children, [name]) for name in beside])
     except Stop:
         code = 0
     return code
 
 
-def _end_of(server: subprocess.Popen[bytes], worker: Kept) -> int:
-    """Keep the worker until the server ends, which nobody has asked for; raises StartError that says how it ended."""
+def _end_of(server: subprocess.Popen[bytes], beside: Sequence[Kept]) -> int:
+    """Keep the others until the server ends, which nobody has asked for; raises StartError that says how it ended."""
     while True:
-        worker.look()
+        for kept in beside:
+            kept.look()
         with suppress(subprocess.TimeoutExpired):
             code = server.wait(0.5)
             break
@@ -211,7 +215,16 @@ def _end_of(server: subprocess.Popen[bytes], worker: Kept) -> int:
     raise StartError(f"the server ended by itself, {how}; the lines above may say why")
 
 
+def _has_own_vision(settings: Settings) -> bool:
+    """Return whether the vision service runs here: not where the settings say that there is one elsewhere."""
+    return settings.vision and settings.vision_url is None
+
+
 def _welcome(settings: Settings) -> list[str]:
     here = address(settings)
     lines = ["Shelflist is ready.", "", f"  API            {here}/movies?genre=Action&rating_gt=8.5"]
-    return [*lines, f"  Documentation  {here}/docs/"] if settings.docs else lines
+    if settings.docs:
+        lines.append(f"  Documentation  {here}/docs/")
+    if _has_own_vision(settings):
+        lines.append(f"  Vision         {settings.vision_service_url()}/health/ready")
+    return lines

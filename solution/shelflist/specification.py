@@ -15,18 +15,19 @@ Document = dict[str, Any]
 OPENAPI_DIRECTORY = PROJECT_DIRECTORY / "openapi"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 CLIENT: Document = {"clientId": [], "clientSecret": []}
+PERSON: Document = {"bearer": []}
 
 
 def load_specification(root: str = "openapi.yml", *, public_reads: bool = True) -> Document:
     """Return the document as one, all references inside it.
 
-    With `public_reads` off, operations that anybody may call because they only read ask for a client, too.
+    With `public_reads` off, operations that anybody may call because they only read ask for a caller whom we know, too.
     """
     document = copy.deepcopy(_bundled(OPENAPI_DIRECTORY / root))
     if not public_reads:
         for _, _, operation in operations(document):
             if operation.get("x-required-scope") == "read":
-                operation["security"] = [copy.deepcopy(CLIENT)]
+                operation["security"] = [caller for caller in operation["security"] if caller]
     return document
 
 

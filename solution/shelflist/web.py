@@ -1,7 +1,7 @@
 """The web application: Connexion's routing of the spec, the database, and the edge around both."""
 
 from collections import defaultdict
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from starlette.types import ASGIApp
 from shelflist import edge
 from shelflist.edge.bodies import MAX_HEADER_BYTES
 from shelflist.edge.validation import RepeatedParameters, StrictJSONValidator, StrictParameterValidator
-from shelflist.shared.auth import Authorization, client_security
+from shelflist.images.people.tokens import authenticate_person
+from shelflist.images.receiving import FORM_BYTES
+from shelflist.images.store import open_store
+from shelflist.shared.auth import Authorization, bearer_security, client_security
 from shelflist.shared.clients import server_secret
 from shelflist.shared.csvfile import MAX_COLUMNS
 from shelflist.shared.database import DatabaseError, connect_arguments
@@ -60,9 +63,13 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     flask_app.extensions["shelflist.has_docs"] = settings.docs
     flask_app.extensions["shelflist.limits"] = _limits(settings)
     flask_app.extensions["shelflist.uploads"] = settings.state_directory / "uploads"
+    # Each process opens it for itself, when it is first asked for: its connections do not survive a fork.
+    flask_app.extensions["shelflist.image_store"] = cache(partial(open_store, settings))
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
     _add_api(app, document)
-    return edge.wrap(app, settings, Health(_engine(flask_app).url), _methods(document), _uploads(document))
+    health = Health(_engine(flask_app).url, has_vision=settings.has_vision())
+    paths = edge.Paths(_methods(document), _uploads(document, settings), _ranged(document))
+    return edge.wrap(app, settings, health, paths)
 
 
 def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
@@ -75,7 +82,10 @@ def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
         strict_validation=True,
         pythonic_params=True,
         uri_parser_class=RepeatedParameters,
-        security_map={"apiKey": client_security(_engine(app.app))},
+        security_map={
+            "apiKey": client_security(_engine(app.app)),
+            "bearer": bearer_security(_engine(app.app), authenticate_person),
+        },
         validator_map={"parameter": StrictParameterValidator, "body": {"application/json": StrictJSONValidator}},
     )
 
@@ -86,6 +96,8 @@ def _set_up_database(flask_app: Any, settings: Settings, url: str) -> None:
         "connect_args": connect_arguments(settings, "api"),
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
+        # The log tells errors whole, but not with the e-mail addresses and the hashes that a statement carried.
+        "hide_parameters": True,
         "pool_timeout": settings.database_pool_seconds,
         # One round trip a request; without it the first request after a restart of the database would fail.
         "pool_pre_ping": True,
@@ -126,12 +138,18 @@ def _methods(document: dict[str, Any]) -> dict[str, list[str]]:
     return methods
 
 
-def _uploads(document: dict[str, Any]) -> list[str]:
-    return [
-        path
+def _uploads(document: dict[str, Any], settings: Settings) -> dict[str, int]:
+    """Return each path that reads multipart bodies, with the most bytes of one."""
+    own = {"/images": settings.max_image_bytes + FORM_BYTES}
+    return {
+        path: own.get(path, settings.max_upload_bytes)
         for path, _, operation in operations(document)
         if any(name.startswith("multipart/") for name in operation.get("requestBody", {}).get("content", {}))
-    ]
+    }
+
+
+def _ranged(document: dict[str, Any]) -> list[str]:
+    return [path for path, _, operation in operations(document) if "206" in operation["responses"]]
 
 
 def _limits(settings: Settings) -> dict[str, Any]:
@@ -139,6 +157,8 @@ def _limits(settings: Settings) -> dict[str, Any]:
         "max_page_size": 100,
         "max_json_bytes": settings.max_json_bytes,
         "max_upload_bytes": settings.max_upload_bytes,
+        "max_image_bytes": settings.max_image_bytes,
+        "max_image_pixels": settings.max_image_pixels,
         "max_upload_rows": MAX_ROWS,
         "max_upload_columns": MAX_COLUMNS,
         "max_upload_row_bytes": MAX_LINE_BYTES,

@@ -33,6 +33,8 @@ from shelflist.videos.harvest.loop import Harvester
 log = structlog.get_logger(__name__)
 
 JOB_MODULES: tuple[str, ...] = (
+    "shelflist.images.contents",
+    "shelflist.images.labelling",
     "shelflist.movies.reload",
     "shelflist.songs.batch_job",
     "shelflist.songs.rescoring",
@@ -216,7 +218,8 @@ class _Worker:
 
     def _queue(self, schedule: Schedule) -> None:
         with self._engine.begin() as connection:
-            enqueue(connection, schedule.kind, schedule.arguments)
+            if schedule.has_work(connection):
+                enqueue(connection, schedule.kind, schedule.arguments)
 
     async def _remove(self, context: JobContext, timestamp: int) -> None:  # noqa: ARG002 - the library's
         hours = int(job_attempts.KEPT.total_seconds() // 3600)

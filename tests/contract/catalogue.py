@@ -1,10 +1,15 @@
-"""Rows of every kind: movies of users and of IMDb, genres, loads of datasets, videos, feeds, songs, jobs, clients."""
+"""Rows of every kind: movies, genres, loads of datasets, videos, feeds, songs, jobs, clients, people, posts."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
 from uuid6 import uuid7
 
+from shelflist.images.posts.tables import post_links
+from shelflist.images.store import open_store
+from shelflist.images.tables import image_variants, images
 from shelflist.ingest.tables import dataset_loads
 from shelflist.movies.tables import movies
 from shelflist.shared.jobs import enqueue
@@ -14,8 +19,11 @@ from shelflist.videos.analysis_queries import AnalysisFilters
 from shelflist.videos.commands import add_video
 from shelflist.videos.importance import importance_arguments, keep
 from tests.factories.feeds import add_feeds, add_runs, link
+from tests.factories.images import add_image, add_post
 from tests.factories.label_pairs import add_labelled, add_vectors
 from tests.factories.movies import add_movies, random_movies
+from tests.factories.people import add_follows, add_person
+from tests.factories.posts import add_image_of, add_likes, add_posts
 from tests.factories.song_models import add_model, add_songs
 from tests.factories.videos import add_rows, harvested, new_video
 from tests.fixtures.api import Api, Headers
@@ -37,6 +45,31 @@ SONG_ID = "6880"
 
 OTHER_QUERY = "the query of another feed"
 
+USERNAME = "anna"
+"""The username that the document gives as its example: the person who calls."""
+OTHER_USERNAME = "bert"
+"""Somebody who follows her and whom she does not follow."""
+
+POST_ID = "019a2b6e-9c00-7a12-9f3d-6071829304a5"
+"""The id that the document gives as its example: a post of hers, with an image and a link."""
+UNSHARED_POST_ID = "019a2b6e-9c00-7a12-9f3d-6071829304a6"
+"""A post of hers without a link."""
+OTHERS_POST_ID = "019a2b6e-9c00-7a12-9f3d-6071829304a7"
+"""A post of somebody whom she follows."""
+LINK_ID = "Zx3kQ9vT2mWc7RfYbN0uLg"
+"""The id that the document gives as its example: the link of POST_ID, whose sizes are a JPEG, a PNG and a WebP."""
+GIF_LINK_ID = "gif-Q9vT2mWc7RfYbN0uLg"
+"""A link to a GIF."""
+
+IMAGE_ID = "019a2b6e-8a00-7d11-8c4e-5f6071829304"
+"""The id that the document gives as its example: an image that no post shows."""
+GIF_IMAGE_ID = "019a2b6e-8a00-7d11-8c4e-5f6071829305"
+"""One that is an animation."""
+POSTED_IMAGE_ID = "019a2b6e-8a00-7d11-8c4e-5f6071829306"
+"""One that a post shows."""
+OTHERS_IMAGE_ID = "019a2b6e-8a00-7d11-8c4e-5f6071829307"
+"""One of somebody else's, that a post shows."""
+
 START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
@@ -45,6 +78,9 @@ class Catalogue:
     """What requests need to know of the rows."""
 
     credentials: Headers
+    """Of a client with every scope and of a person: each operation takes those that it asks for, the person first."""
+    other_person: Headers
+    """Of the person with OTHER_USERNAME."""
     movie_id: str
     """A user's movie, which may be changed."""
     imdb_movie_id: str
@@ -80,7 +116,68 @@ def fill(api: Api) -> Catalogue:
     _add_songs(api)
     # Last: what is computed holds only until videos change.
     _add_labelled_videos(api)
-    return Catalogue(api.credentials(), movie_id, imdb_movie_id, *_add_jobs(api))
+    person, other_person = _add_people(api)
+    _add_images(api)
+    _add_posts(api)
+    credentials = {**api.credentials(), **person}
+    return Catalogue(credentials, other_person, movie_id, imdb_movie_id, *_add_jobs(api))
+
+
+def _add_people(api: Api) -> tuple[Headers, Headers]:
+    """Store people who follow one another in a ring, and one whom they all know; return the headers of two."""
+    person, other = api.person(USERNAME, display_name="Anna", bio="Cats, mostly."), api.person(OTHER_USERNAME)
+    with api.engine.begin() as connection:
+        anna, bert = (add_person(connection, name) for name in (USERNAME, OTHER_USERNAME))
+        carl, dora = (add_person(connection, name) for name in ("carl", "dora"))
+        add_follows(connection, [(bert, anna), (anna, carl), (carl, bert), (carl, dora), (carl, anna)])
+    return person, other
+
+
+def _add_images(api: Api) -> None:
+    """Store images with and without posts, in all formats that there are."""
+    labels = [{"class_name": "espresso", "score": 0.96}]
+    kinds = {"original": "image/jpeg", "medium": "image/png", "thumb": "image/webp"}
+    with api.engine.begin() as connection:
+        anna, carl = (add_person(connection, name) for name in (USERNAME, "carl"))
+        add_image(connection, anna, IMAGE_ID, id=IMAGE_ID, labels=labels, caption="An espresso.")
+        add_image(connection, anna, GIF_IMAGE_ID, id=GIF_IMAGE_ID)
+        _add_pictures(api, connection, IMAGE_ID, kinds)
+        _add_pictures(api, connection, GIF_IMAGE_ID, dict.fromkeys(kinds, "image/gif"))
+        for owner, image_id in ((anna, POSTED_IMAGE_ID), (carl, OTHERS_IMAGE_ID)):
+            add_post(connection, owner, add_image(connection, owner, image_id, id=image_id))
+            _add_pictures(api, connection, image_id, kinds)
+
+
+def _add_posts(api: Api) -> None:
+    """Store posts of images and of links, a like, and links to share."""
+    kinds = {"original": "image/jpeg", "medium": "image/png", "thumb": "image/webp"}
+    with api.engine.begin() as connection:
+        image_id = add_image_of(connection, USERNAME, {"espresso": 0.96})
+        gif_id = add_image_of(connection, USERNAME)
+        _add_pictures(api, connection, image_id, kinds)
+        _add_pictures(api, connection, gif_id, dict.fromkeys(kinds, "image/gif"))
+        rows = [
+            {"id": POST_ID, "image_id": image_id, "caption": "Coffee"},
+            {"id": UNSHARED_POST_ID},
+            {"image_id": gif_id},
+        ]
+        *_, gif_post_id = add_posts(connection, rows, USERNAME)
+        add_posts(connection, [{"id": OTHERS_POST_ID}, {"caption": "Tea"}], "carl")
+        add_likes(connection, POST_ID, [OTHER_USERNAME])
+        links = [{"link_id": LINK_ID, "post_id": POST_ID}, {"link_id": GIF_LINK_ID, "post_id": gif_post_id}]
+        connection.execute(post_links.insert(), links)
+
+
+def _add_pictures(api: Api, connection: sa.Connection, image_id: str, kinds: dict[str, str]) -> None:
+    """Put bytes into the store for each size of an image, as of these media types."""
+    content = connection.scalar(sa.select(images.c.content_sha256).where(images.c.id == image_id))
+    for size, media_type in kinds.items():
+        file = api.settings.state_directory / "picture"
+        file.write_bytes(f"The {size} of a picture, as {media_type}.".encode())
+        blob = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "bytes": file.stat().st_size}
+        open_store(api.settings).put(blob["sha256"], file, media_type)
+        chosen = (image_variants.c.content_sha256 == content, image_variants.c.size == size)
+        connection.execute(image_variants.update().where(*chosen).values(**blob, media_type=media_type))
 
 
 def _add_imdbs_movie(api: Api) -> str:

@@ -12,7 +12,10 @@ from tests.fixtures.server import Server, serving
 @pytest.fixture(scope="session")
 def running_server(running_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One `shelflist serve` over the database of `running_api`; use `server`, whose rows go after each test."""
-    with serving(running_api.url, tmp_path_factory.mktemp("contract"), CLIENT_ID="", CLIENT_SECRET="") as server:
+    # The pictures of the catalogue lie in the store of `running_api`.
+    store = f"file://{running_api.settings.state_directory / 'images'}"
+    directory = tmp_path_factory.mktemp("contract")
+    with serving(running_api.url, directory, CLIENT_ID="", CLIENT_SECRET="", IMAGE_STORE=store) as server:
         yield server
 
 

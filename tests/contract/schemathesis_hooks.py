@@ -5,7 +5,10 @@ past the first check and test something; `is_failure` names the only refusals th
 leaves out what was invalid only before it was written as an address.
 """
 
+import io
 import itertools
+import json
+import os
 import re
 import uuid
 from contextlib import suppress
@@ -14,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import schemathesis
 from openapi_schema_validator import OAS30Validator
+from PIL import Image
 from schemathesis import GenerationMode
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData, UseAfterFree
@@ -30,6 +34,14 @@ REFUSALS = {
     # Queries likewise.
     ("create_feed", 422, "/problems/unprocessable"),
     ("update_feed", 422, "/problems/unprocessable"),
+    # Passwords and names with control characters.
+    ("create_user", 422, "/problems/unprocessable"),
+    # Labels of spaces alone, or with control characters.
+    ("update_image", 422, "/problems/unprocessable"),
+    ("update_user", 422, "/problems/unprocessable"),
+    # Captions likewise, or too long without the spaces around them; links without a host.
+    ("create_post", 422, "/problems/unprocessable"),
+    ("update_post", 422, "/problems/unprocessable"),
 }
 """Operation, status, problem type: any other refusal of valid data is a failure."""
 
@@ -42,6 +54,7 @@ STATE_REFUSALS = {
     ("get_confusion_matrix", 422, "/problems/too-many-labels"),
     ("get_performance_metrics", 422, "/problems/too-many-labels"),
     ("cancel_job", 409, "/problems/job-finished"),
+    ("follow_user", 422, "/problems/follow-yourself"),
     ("create_feed", 422, "/problems/too-many-feeds"),
     # The document cannot say what a file has to hold, nor how many jobs may wait.
     ("upload_videos_csv", 400, "/problems/invalid-file"),
@@ -49,6 +62,10 @@ STATE_REFUSALS = {
     ("upload_videos_csv", 422, "/problems/batch-rejected"),
     ("upload_videos_ndjson", 422, "/problems/batch-rejected"),
     ("predict_batch", 400, "/problems/invalid-file"),
+    # A post shows the image.
+    ("delete_image", 409, "/problems/image-posted"),
+    # Of a range, only the form is in the document.
+    ("get_image_content", 416, "/problems/range-not-satisfiable"),
 }
 """The same, where no field is to blame."""
 
@@ -66,7 +83,27 @@ _VECTOR_COLUMNS = [f"vect_{number}" for number in range(1, 149)]
 SONGS_FILE = "\n".join([",".join([*_SONG_COLUMNS, *_VECTOR_COLUMNS]), "made-up,Made up,," + ",".join(["1"] * 154)])
 """A file of one song: the 157 columns that the document can name only in words."""
 
-CREATING = {"create_movie", "create_video", "create_feed", "upload_videos_csv", "upload_videos_ndjson", "predict_batch"}
+POSTED_IMAGE = "019a2b6e-8a00-7d11-8c4e-5f6071829306"
+"""An image that stays, because a post shows it (tests/contract/catalogue.py)."""
+
+PEOPLE: list[dict[str, str]] = json.loads(os.environ.get("SCHEMATHESIS_PEOPLE", "[]"))
+"""Usernames and tokens: of the person who calls, and of others who may lose their tokens and themselves."""
+PASSWORD = os.environ.get("SCHEMATHESIS_PASSWORD", "")
+"""The password of all of them."""
+SOMEBODY = "bert"
+"""Somebody who stays whatever is deleted (tests/contract/catalogue.py)."""
+
+CREATING = {
+    "create_user",
+    "create_image",
+    "create_post",
+    "create_movie",
+    "create_video",
+    "create_feed",
+    "upload_videos_csv",
+    "upload_videos_ndjson",
+    "predict_batch",
+}
 ANALYSIS = {"get_confusion_matrix", "get_performance_metrics", "get_feature_importance"}
 MOMENTS = {"published_at", "published_gte", "published_lt", "created_gte", "created_lt"}
 
@@ -86,15 +123,8 @@ def truthful(context: Any, case: Any, kwargs: Any) -> None:
     operation = case.operation.definition.raw["operationId"]
     if operation in CREATING:
         _choose_new_key(case)
-    if operation == "create_video" and isinstance(case.body, dict):
-        _choose_new_video(case)
-    if operation in ("create_feed", "update_feed") and isinstance(case.body, dict) and "query" in case.body:
-        # A query is known after its first request; what it may not hold has tests of its own.
-        case.body = {**case.body, "query": f"made up {next(_NUMBERS)}"}
-    if operation == "predict_batch" and isinstance(case.body, dict):
-        case.body = {**case.body, "csv_file": SONGS_FILE}
-    if operation in ("predict_song", "update_song") and isinstance(case.body, dict):
-        _choose_true_song(case)
+    if isinstance(case.body, dict):
+        _choose_true_body(case, operation)
     if operation == "list_genre_titles":
         case.query = {**(case.query or {}), "genre": GENRE}
     if operation == "get_feature_importance" and isinstance((case.query or {}).get("seed"), int):
@@ -104,8 +134,79 @@ def truthful(context: Any, case: Any, kwargs: Any) -> None:
     if case.meta.phase.name.value != "fuzzing":
         _use_true_links(case)
         _start_at_true_places(case)
+        if "username" in (case.path_parameters or {}) and operation not in ("update_user", "delete_user"):
+            case.path_parameters = {"username": SOMEBODY}
+        if "image_id" in (case.path_parameters or {}):
+            case.path_parameters = {"image_id": POSTED_IMAGE}
         if operation in ANALYSIS:
             _ask_for_what_there_is(case)
+
+
+def _choose_true_body(case: Any, operation: str) -> None:
+    if operation == "create_video":
+        _choose_new_video(case)
+    if operation in ("create_feed", "update_feed") and "query" in case.body:
+        # A query is known after its first request; what it may not hold has tests of its own.
+        case.body = {**case.body, "query": f"made up {next(_NUMBERS)}"}
+    if operation == "predict_batch":
+        case.body = {**case.body, "csv_file": SONGS_FILE}
+    if operation in ("predict_song", "update_song"):
+        _choose_true_song(case)
+    if operation == "create_image":
+        # Not by its address, either: no test asks the Internet.
+        case.media_type, case.body = "multipart/form-data", {"file": _picture()}
+    if operation in ("create_user", "update_user", "create_token"):
+        _choose_true_account(case, operation)
+    if operation in ("create_post", "update_post"):
+        _choose_true_post(case, operation)
+
+
+def _picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), (next(_NUMBERS) % 256, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+class Person:
+    """Proves the person who calls; what ends a token is done by another person each time."""
+
+    def __init__(self) -> None:
+        self.caller, *others = PEOPLE
+        self.others = iter(others)
+
+    def get(self, case: Any, _context: Any) -> dict[str, str]:
+        """Return who makes this request."""
+        is_last = case.operation.definition.raw["operationId"] in ("delete_user", "delete_current_token")
+        return next(self.others) if is_last else self.caller
+
+    def set(self, case: Any, data: dict[str, str], _context: Any) -> None:
+        """Put the token into the request, and whose it is where only one's own account may be removed."""
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data['token']}"}
+        is_true = case.meta is not None and case.meta.generation.mode is POSITIVE
+        if is_true and case.operation.definition.raw["operationId"] == "delete_user":
+            case.path_parameters = {"username": data["username"]}
+
+
+if PEOPLE:
+    schemathesis.auth(refresh_interval=None)(Person)
+
+
+def _choose_true_account(case: Any, operation: str) -> None:
+    # Names are known after their first request, and the password of who calls stays what it is.
+    if operation == "create_token":
+        case.body = {"username": SOMEBODY, "password": PASSWORD}
+        return
+    number = next(_NUMBERS)
+    true = {"username": f"made_up_{number}", "email": f"made-up-{number}@example.org"}
+    if operation == "update_user":
+        case.path_parameters = {"username": "me"}
+        true |= {"password": PASSWORD, "current_password": PASSWORD}
+        if "password" in case.body and number % 10:
+            # Hashing is slow by design; the others try everything but that.
+            case.body = {"bio": None, **{name: value for name, value in case.body.items() if name != "password"}}
+        if {"email", "password"} & set(case.body):
+            case.body = {**case.body, "current_password": ""}
+    case.body = {**case.body, **{name: text for name, text in true.items() if name in case.body}}
 
 
 def _ask_for_what_there_is(case: Any) -> None:
@@ -141,6 +242,13 @@ def _choose_true_song(case: Any) -> None:
     if isinstance(case.body.get("genre"), str):
         true["genre"] = GENRE
     case.body = {**case.body, **{name: text for name, text in true.items() if name in case.body}}
+
+
+def _choose_true_post(case: Any, operation: str) -> None:
+    # Of image and link there must be one, which no schema says; what captions may not hold has tests of its own.
+    case.body = {name: text and "Made up" for name, text in case.body.items() if name == "caption"}
+    if operation == "create_post":
+        case.body["image_url"] = "https://example.org/made-up.jpg"
 
 
 def _use_true_links(case: Any) -> None:
@@ -208,6 +316,9 @@ def _holds_nul(case: Any, problem: Any) -> bool:
 def _became_valid_on_the_way(case: Any, response: Any) -> bool:
     # An address knows only texts: 3 in place of ["3"] reads the same, and an empty object leaves no trace at all.
     wrong = {place.value for place, component in case.meta.components.items() if component.mode is not POSITIVE}
+    if wrong == {"body"} and isinstance(case.body, dict) and isinstance(case.body.get("file"), bytes):
+        # The picture of _choose_true_body: Schemathesis takes bytes for no string, which is what a file is declared as.
+        return True
     if wrong != {"query"}:
         return False
     declared = {parameter.name: parameter.definition for parameter in case.operation.query}

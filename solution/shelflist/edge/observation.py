@@ -14,7 +14,13 @@ access_log = structlog.get_logger("shelflist.access")
 crash_log = structlog.get_logger("shelflist.crash")
 
 # Secrets belong into headers; who puts one into the address anyway shall not find it in the log.
-_SECRET = re.compile(r"((?:secret|token|passw|authorization|key)[^=&]*=)[^&]*", re.IGNORECASE)
+# All repetitions are bounded: an unbounded one would be tried anew from each character of a long address.
+_SECRET = re.compile(r"((?:secret|token|passw|authorization|key)[^=&]{0,40}=)[^&]*", re.IGNORECASE)
+# Whoever has such a link sees the post, whoever reads the log has not been given it.
+_LINK = re.compile(r"^(/shared/)[^/]+")
+_EMAIL = re.compile(r"[^/?&=@]{1,64}(?:@|%40)[^/?&=]{1,254}", re.IGNORECASE)
+_LOGGED = 2_000
+"""Characters of a path or a query that are logged; what is longer is refused or no name of anything."""
 
 
 class AccessLog:
@@ -37,8 +43,8 @@ class AccessLog:
             write(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
-                query=_SECRET.sub(r"\1***", scope["query_string"].decode("latin-1")),
+                path=_EMAIL.sub("***", _LINK.sub(r"\1***", scope["path"][:_LOGGED])),
+                query=_EMAIL.sub("***", _SECRET.sub(r"\1***", scope["query_string"][:_LOGGED].decode("latin-1"))),
                 status=watch.status,
                 bytes=watch.sent_bytes,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),

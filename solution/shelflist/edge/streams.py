@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shelflist.shared.responses import DISCONNECTED
+from shelflist.shared.responses import DISCONNECTED, LONG_BODY
 
 ABORT = "shelflist.abort"
 """The key in the ASGI scope's extensions under which our server gives the function that cuts the connection."""
@@ -50,6 +52,42 @@ class SlowReaders:
                 watcher.cancel()
                 with suppress(asyncio.CancelledError):
                     await watcher
+
+
+class SteadyStreams:
+    """Sends the long body that a handler has left for it, piece by piece.
+
+    A thread is needed only while a piece is read, not while the reader takes it: many slow ones of large pictures keep
+    none of the few threads from other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        # Not the event loop's own pool, in which callers are authenticated: a slow store must not hold that up.
+        self._readers = ThreadPoolExecutor(8, thread_name_prefix="long-body")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        left: list[Iterator[bytes]] = []
+
+        async def without_body(message: Message) -> None:
+            if not left or message["type"] != "http.response.body":
+                await send(message)
+
+        extensions = {**scope.get("extensions", {}), LONG_BODY: left}
+        await self.app({**scope, "extensions": extensions}, receive, without_body)
+        for chunks in left:
+            await self._send(chunks, send, extensions.get(DISCONNECTED) or threading.Event())
+
+    async def _send(self, chunks: Iterator[bytes], send: Send, gone: threading.Event) -> None:
+        loop = asyncio.get_running_loop()
+        while not gone.is_set():
+            chunk = await loop.run_in_executor(self._readers, next, chunks, None)
+            await send({"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None})
+            if chunk is None:
+                return
 
 
 class WholeAnswers:

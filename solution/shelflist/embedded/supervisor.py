@@ -29,6 +29,8 @@ SETTINGS = {
     "shared_buffers": "128MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A statement that fails is logged without its text, which holds what people have sent.
+    "log_min_error_statement": "panic",
     "logging_collector": "off",
 }
 # Reasons not to start that pass by themselves: a killed server's last processes, a port that another process took.

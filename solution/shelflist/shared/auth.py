@@ -1,7 +1,9 @@
-"""Who is calling: Connexion's security check for client-id and client-secret, and the scopes of each operation."""
+"""Who is calling: Connexion's security checks of programs and of people, and the scopes of each operation."""
 
 import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,10 +13,60 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .clients import Client, authenticate
 from .database import autocommitting
-from .problems import MissingScope, Problem, Unauthorized
+from .problems import InvalidToken, MissingScope, Unauthorized
 
-_CHECKED = "shelflist.client"
-_OUTCOME = Client | Problem
+_CHECKED = "shelflist.caller"
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]{1,256})", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A person who proved who it is by a token."""
+
+    id: str
+    username: str
+
+
+_OUTCOME = Client | Person | Exception
+
+
+def person_of(user: object) -> Person | None:
+    """Return the person who calls; None where it is a program, or nobody that we know.
+
+    `user` is what Connexion gives handlers: a Person, the id of a client, or None.
+    """
+    return user if isinstance(user, Person) else None
+
+
+def bearer_security(
+    engine: sa.Engine, authenticate_person: Callable[[sa.Connection, str], Person | None]
+) -> Callable[[], AbstractSecurityHandler]:
+    """Return what Connexion calls for `Authorization: Bearer` (RFC 6750)."""
+
+    def look_up(token: str) -> Person | None:
+        with autocommitting(engine) as connection:
+            return authenticate_person(connection, token)
+
+    class BearerSecurity(AbstractSecurityHandler):  # type: ignore[misc]
+        """Proves a person by a token; any other scheme counts as none."""
+
+        def get_fn(self, security_scheme: dict[str, Any], required_scopes: list[str]) -> Any:  # noqa: ARG002
+            async def verify(request: ConnexionRequest) -> Any:
+                given = request.headers.get("authorization")
+                if given is None or given.partition(" ")[0].lower() != "bearer":
+                    return NO_VALUE
+                token = _BEARER.fullmatch(given.strip())
+                try:
+                    person = await asyncio.to_thread(look_up, token[1]) if token else None
+                    request.context[_CHECKED] = person or InvalidToken()
+                except Exception as error:
+                    # Raised behind the check: Connexion would go on to the next alternative, a stranger even.
+                    request.context[_CHECKED] = error
+                return {"outcome": request.context[_CHECKED]}
+
+            return verify
+
+    return BearerSecurity
 
 
 def client_security(engine: sa.Engine) -> Callable[[], AbstractSecurityHandler]:
@@ -75,8 +127,10 @@ class Authorization:
             extensions = scope.get("extensions", {})
             context = extensions.get("connexion_context", {})
             outcome = context.get(_CHECKED)
-            if isinstance(outcome, Problem):
+            if isinstance(outcome, Exception):
                 raise outcome
+            if isinstance(outcome, Person):
+                context["user"] = outcome
             if isinstance(outcome, Client):
                 self._check_scope(extensions.get("connexion_routing", {}).get("operation_id"), outcome)
                 context["user"] = outcome.id

@@ -13,7 +13,7 @@ from shelflist import __version__
 
 _FRESH_SECONDS = 0.5
 _PROBE_SECONDS = 1.5
-_WORKER_AND_HARVEST = """
+_BACKGROUND = """
 SELECT
     CASE
         WHEN EXISTS (
@@ -27,9 +27,19 @@ SELECT
         WHEN NOT EXISTS (SELECT FROM feeds WHERE enabled) THEN 'off'
         WHEN EXISTS (SELECT FROM feeds WHERE enabled AND failures > 0) THEN 'degraded'
         ELSE 'ok'
+    END,
+    CASE
+        WHEN EXISTS (
+            SELECT
+            FROM image_contents
+            WHERE labelling <> 'done'
+              AND labelling_error IS DISTINCT FROM 'refused'
+              AND touched_at < now() - interval '2 minutes'
+        ) THEN 'degraded'
+        ELSE 'ok'
     END
 """
-_UNKNOWN = ("unavailable", "unavailable")
+_UNKNOWN = ("unavailable", "unavailable", "unavailable")
 
 # One byte that the Gunicorn master and all its workers see: memory mapped before they fork.
 _draining = mmap.mmap(-1, 1)
@@ -48,7 +58,8 @@ def is_draining() -> bool:
 class Health:
     """Asks the database on a connection of its own, so that a drained pool does not look like a dead database."""
 
-    def __init__(self, url: sa.URL) -> None:
+    def __init__(self, url: sa.URL, *, has_vision: bool = True) -> None:
+        self._has_vision = has_vision
         self._arguments = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
         self._connection: Any = None
@@ -65,37 +76,38 @@ class Health:
     async def report(self) -> dict[str, Any]:
         """Return the state of each component, for a person."""
         has_database = await self.has_database()
-        worker, harvest = await self._background() if has_database else _UNKNOWN
+        worker, harvest, labelling = await self._background() if has_database else _UNKNOWN
         return {
             # Without a worker jobs wait, but whatever is asked is answered.
-            "status": "ok" if has_database and harvest != "degraded" else "degraded",
+            "status": "ok" if has_database and "degraded" not in (harvest, labelling) else "degraded",
             "name": "shelflist",
             "version": __version__,
             "components": {
                 "database": {"status": "ok" if has_database else "unavailable"},
                 "worker": {"status": worker},
                 "harvest": {"status": harvest},
+                "labelling": {"status": labelling},
             },
         }
 
-    async def _background(self) -> tuple[str, str]:
-        """Return the states of the worker and of the harvest."""
+    async def _background(self) -> tuple[str, str, str]:
+        """Return the states of the worker, of the harvest and of labelling."""
         asking = asyncio.get_running_loop().run_in_executor(self._executor, self._ask_for_background)
         try:
             return await asyncio.wait_for(asyncio.shield(asking), _PROBE_SECONDS)
         except TimeoutError:
             return _UNKNOWN
 
-    def _ask_for_background(self) -> tuple[str, str]:
+    def _ask_for_background(self) -> tuple[str, str, str]:
         if self._connection is None:
             return _UNKNOWN
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(_WORKER_AND_HARVEST)
-                worker, harvest = cursor.fetchone()
+                cursor.execute(_BACKGROUND)
+                worker, harvest, labelling = cursor.fetchone()
         except psycopg2.Error:
             return _UNKNOWN
-        return worker, harvest
+        return worker, harvest, labelling if self._has_vision else "off"
 
     async def has_database(self) -> bool:
         """Return whether the database answers; an answer is half a second old at most, and comes within two."""

@@ -62,6 +62,14 @@ def once(connection: sa.Connection, attempt: Attempt | None, create: Callable[[]
     return answer
 
 
+def answered(connection: sa.Connection, attempt: Attempt | None) -> Answer | None:
+    """Return what was answered before under this key, None where nothing was: a look ahead of what takes long.
+
+    Raises IdempotencyKeyReused where the key came with another request.
+    """
+    return _stored(connection, attempt) if attempt is not None else None
+
+
 def _stored(connection: sa.Connection, attempt: Attempt) -> Answer | None:
     row = connection.execute(
         sa.select(idempotency_keys).where(

@@ -10,7 +10,7 @@ import structlog
 from .backoff import backoff_seconds
 from .database import create_engine, transaction_lock
 from .job_queue import requeue_stalled
-from .jobs import PENDING, JobCancelled, JobContext, JobKind, is_attempt, kind_of
+from .jobs import PENDING, JobCancelled, JobContext, JobKind, JobPostponed, is_attempt, kind_of
 from .problems import InternalError, Problem, from_exception
 from .settings import Settings
 from .tables import jobs
@@ -48,8 +48,9 @@ def begin(engine: sa.Engine, job_id: str) -> sa.Row[Any] | None:
 
 def run(engine: sa.Engine, settings: Settings, row: sa.Row[Any], stopping: threading.Event | None = None) -> None:
     """Run the attempt that `row` began and record how it ended; a job that was cancelled meanwhile stays so."""
-    context = JobContext(engine, settings, row.id, row.started_at, stopping)
     kind = kind_of(row.kind)
+    is_last = row.attempts >= _attempts_of(kind)
+    context = JobContext(engine, settings, row.id, row.started_at, stopping, is_last_attempt=is_last)
     try:
         if kind is None:
             raise Problem("this worker knows no jobs of this kind")
@@ -57,6 +58,8 @@ def run(engine: sa.Engine, settings: Settings, row: sa.Row[Any], stopping: threa
         _succeed(engine, row, result)
     except JobCancelled as reason:
         log.info("job left", job_id=row.id, kind=row.kind, reason=str(reason))
+    except JobPostponed as wait:
+        _postpone(engine, row, wait.seconds)
     except Exception as error:
         record_failure(engine, settings, row, error)
 
@@ -84,6 +87,22 @@ def _succeed(engine: sa.Engine, row: sa.Row[Any], result: dict[str, Any]) -> Non
             .values(state="succeeded", progress=1, result=result, problem=None, finished_at=_NOW)
         )
     log.info("job succeeded", job_id=row.id, kind=row.kind, attempt=row.attempts)
+
+
+def _postpone(engine: sa.Engine, row: sa.Row[Any], seconds: float) -> None:
+    later = backoff_seconds(seconds, 1)
+    with engine.begin() as connection:
+        connection.execute(
+            jobs.update()
+            .where(is_attempt(row.id, row.started_at))
+            .values(
+                state="queued",
+                attempts=jobs.c.attempts - 1,
+                progress=0,
+                next_attempt_at=_NOW + timedelta(seconds=later),
+            )
+        )
+    log.info("job postponed", job_id=row.id, kind=row.kind, seconds=round(later, 1))
 
 
 def record_failure(engine: sa.Engine, settings: Settings, row: sa.Row[Any], error: Exception) -> None:

@@ -35,8 +35,11 @@ def _set_search_path(connection: sa.Connection, path: str) -> None:
     connection.execute(sa.select(sa.func.set_config("search_path", path, True)))
 
 
-def defer(connection: sa.Connection, job_id: str) -> None:
-    """Queue the run of a job; it becomes visible to workers when the caller's transaction commits."""
+def defer(connection: sa.Connection, job_id: str, priority: int = 0) -> None:
+    """Queue the run of a job; it becomes visible to workers when the caller's transaction commits.
+
+    Of those that wait, the one of the highest priority runs first.
+    """
     # Both locks are indexed: they find the entry again, and the first keeps two workers from one job.
     entry = Job(
         id=None,
@@ -45,6 +48,7 @@ def defer(connection: sa.Connection, job_id: str) -> None:
         queueing_lock=job_id,
         task_name=TASK,
         task_kwargs={"job_id": job_id},
+        priority=priority,
     )
     with queue_schema(connection):
         _manager.defer_job(entry, connection=connection)

@@ -39,6 +39,14 @@ class JobCancelled(Exception):
     """The job in hand is no longer wanted, or no longer this worker's; raised by JobContext.progress."""
 
 
+class JobPostponed(Exception):
+    """Raised by a job that could not even try: it runs again after `seconds`, and the attempt does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"postponed for {seconds:g} seconds")
+        self.seconds = seconds
+
+
 class JobContext:
     """What a running job is given: the database, the settings, and a way to tell how far it is."""
 
@@ -49,11 +57,14 @@ class JobContext:
         job_id: str,
         started_at: datetime,
         stopping: threading.Event | None = None,
+        *,
+        is_last_attempt: bool = False,
     ) -> None:
         self.engine = engine
         self.settings = settings
         self.job_id = job_id
         self.started_at = started_at
+        self.is_last_attempt = is_last_attempt
         self._stopping = stopping or threading.Event()
         self._told_at = float("-inf")
 
@@ -113,11 +124,14 @@ def enqueue(
     *,
     owner: str | None = None,
     limit: int | None = None,
+    priority: int = 0,
 ) -> sa.Row[Any]:
     """Queue a job in the caller's open transaction and return its row; the pending job with these arguments if any.
 
     `arguments` are small (2 kB of JSON at most). `owner` alone may see the job, anybody where it is None: two callers
-    who must not share one job each name themselves in the arguments, too. Raises ServiceUnavailable where `limit` jobs
+    who must not share one job each name themselves in the arguments, too. A negative `priority` lets others go first.
+
+    Raises ServiceUnavailable where `limit` jobs
     of this kind are pending already.
     """
     if limit is not None:
@@ -132,7 +146,7 @@ def enqueue(
     while True:
         row = connection.execute(once).first()
         if row is not None:
-            defer(connection, row.id)
+            defer(connection, row.id, priority)
             return row
         found = _pending(connection, kind, arguments)
         # None where it has finished between the two statements.

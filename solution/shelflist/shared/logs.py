@@ -53,6 +53,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
             **{
                 name: dict(quiet) for name in ("connexion", "uvicorn.access", "alembic", "httpx", "asgi_correlation_id")
             },
+            # It would tell of each request that the operation reads bodies of two types.
+            "connexion.operations": {**quiet, "level": "ERROR"},
             # On DEBUG it writes every row that is read, the secrets of this installation among them.
             "sqlalchemy": dict(quiet),
             **{name: dict(quiet) for name in ("gunicorn.error", "gunicorn.access", "uvicorn.error")},

@@ -70,51 +70,67 @@ class Keyset:
         if after is not None and after.key is None:
             rows = connection.execute(self._nulls(statement, after, limit)).all()
         else:
-            rows = connection.execute(self._values(statement, after, limit)).all()
+            rows = connection.execute(self.walk(statement, after, limit)).all()
             if self.sort.is_nullable and len(rows) < limit:
                 rows = self._across(connection, statement, after, limit)
-        if len(rows) <= page_size:
-            return Page(rows, None)
-        last = rows[page_size - 1]
-        return Page(rows[:page_size], Position(last.page_key, str(last.page_id)))
+        return page_of(rows, page_size)
+
+    def walk(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
+        """Return the first `limit` rows of `statement` behind `after` that have a sort value: one walk along an index.
+
+        Lists that are put together of several walks read them as parts of one statement; see `page_of`.
+        """
+        column = self.sort.column
+        if self.sort.is_nullable:
+            statement = statement.where(column.is_not(None))
+        if after is not None:
+            here = sa.tuple_(sa.literal(after.key, column.type), self._id_of(after))
+            statement = statement.where(self._beyond(sa.tuple_(column, self.id), here))
+        return self._keyed(statement).order_by(*self.order(column, self.id)).limit(limit)
+
+    def order(self, key: sa.ColumnElement[Any], row_id: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[Any]]:
+        """Return the list's order over columns that hold its sort value and its id."""
+        direction = sa.desc if self.desc else sa.asc
+        return direction(key), direction(row_id)
 
     def _across(
         self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, limit: int
     ) -> Sequence[sa.Row[Any]]:
         """Read the page that reaches into the segment of nulls, both segments from one snapshot."""
-        values = self._values(statement.add_columns(sa.literal(0).label("page_segment")), after, limit)
+        values = self.walk(statement.add_columns(sa.literal(0).label("page_segment")), after, limit)
         nulls = self._nulls(statement.add_columns(sa.literal(1).label("page_segment")), None, limit)
         both = sa.union_all(
             sa.select(values.subquery("page_values")), sa.select(nulls.subquery("page_nulls"))
         ).subquery("page")
-        direction = sa.desc if self.desc else sa.asc
-        order = (both.c.page_segment, direction(both.c.page_key), direction(both.c.page_id))
+        order = (both.c.page_segment, *self.order(both.c.page_key, both.c.page_id))
         return connection.execute(sa.select(both).order_by(*order).limit(limit)).all()
-
-    def _values(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
-        column, row_id = self.sort.column, self.id
-        direction = sa.desc if self.desc else sa.asc
-        if self.sort.is_nullable:
-            statement = statement.where(column.is_not(None))
-        if after is not None:
-            here = sa.tuple_(sa.literal(after.key, column.type), self._id_of(after))
-            there = sa.tuple_(column, row_id)
-            statement = statement.where(there < here if self.desc else there > here)
-        return self._keyed(statement).order_by(direction(column), direction(row_id)).limit(limit)
 
     def _nulls(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
         direction = sa.desc if self.desc else sa.asc
         statement = statement.where(self.sort.column.is_(None))
         if after is not None:
-            here = self._id_of(after)
-            statement = statement.where(self.id < here if self.desc else self.id > here)
+            statement = statement.where(self._beyond(self.id, self._id_of(after)))
         return self._keyed(statement).order_by(direction(self.id)).limit(limit)
+
+    def _beyond(self, there: sa.ColumnElement[Any], here: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+        return there < here if self.desc else there > here
 
     def _id_of(self, position: Position) -> sa.ColumnElement[Any]:
         return sa.literal(self.id.type.python_type(position.id), self.id.type)
 
     def _keyed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         return statement.add_columns(self.sort.column.label("page_key"), self.id.label("page_id"))
+
+
+def page_of(rows: Sequence[sa.Row[Any]], page_size: int) -> Page:
+    """Return the page that rows make which were read in order: page_size of them, and one too many where there is more.
+
+    The rows carry the columns `page_key` and `page_id`, as those of `Keyset.walk` do.
+    """
+    if len(rows) <= page_size:
+        return Page(rows, None)
+    last = rows[page_size - 1]
+    return Page(rows[:page_size], Position(last.page_key, str(last.page_id)))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Problem
 │   ├── InvalidCursor           not a cursor of ours
 │   └── CursorMismatch          a cursor of another list, sort, direction or filter
 ├── Unauthorized 401            no credentials, or wrong, revoked or expired ones
+│   └── InvalidToken            a person's token that is wrong, revoked or expired
 ├── MissingScope 403            a client without the scope that the operation needs
 ├── NotFound 404
 ├── MethodNotAllowed 405
@@ -120,10 +121,25 @@ class Unauthorized(Problem):
     """No credentials, or credentials that are wrong, revoked or expired."""
 
     status, slug, title = 401, "unauthorized", "Credentials needed"
-    advice = "Send the headers client-id and client-secret of a client that has not been revoked."
+    advice = (
+        "Send the headers client-id and client-secret of a client that has not been revoked; as a person, "
+        "`Authorization: Bearer` and a token of POST /tokens."
+    )
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"WWW-Authenticate": 'ClientSecret realm="shelflist"'})
+    def __init__(self, detail: str, *, challenge: str = 'ClientSecret realm="shelflist"') -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class InvalidToken(Unauthorized):
+    """The token is not one of ours, was revoked by logging out, or is past its time."""
+
+    slug, title = "invalid-token", "Token not valid"
+    advice = "Log in again: POST /tokens answers a new token."
+
+    def __init__(self) -> None:
+        # The words of RFC 6750, section 3.1.
+        challenge = 'Bearer realm="shelflist", error="invalid_token"'
+        super().__init__("the token is wrong, revoked or expired", challenge=challenge)
 
 
 class MissingScope(Problem):
@@ -299,7 +315,10 @@ def _from_database(error: sqlalchemy.exc.DBAPIError | psycopg2.Error) -> Problem
 
 def _from_status(status: int, detail: str | None) -> Problem:
     if status == 401:
-        return Unauthorized("this operation needs the headers client-id and client-secret")
+        return Unauthorized(
+            "this operation needs credentials: client-id and client-secret, or a bearer token where people act",
+            challenge='ClientSecret realm="shelflist", Bearer realm="shelflist"',
+        )
     if status >= 500 or status not in _FROM_STATUS:
         return InternalError()
     return _FROM_STATUS[status](detail or _FROM_STATUS[status].title)

@@ -20,6 +20,8 @@ DISCONNECTED = "shelflist.disconnected"
 """The key in the ASGI scope's extensions under which the edge keeps an Event: set when the reader has gone."""
 HEAD = "shelflist.head"
 """The key in the ASGI scope's extensions that marks a HEAD request, which handlers see as GET."""
+LONG_BODY = "shelflist.long_body"
+"""The key in the ASGI scope's extensions under which the edge keeps a list: it sends what handlers leave in it."""
 
 
 def json_answer(body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> flask.Response:
@@ -76,15 +78,30 @@ def preferred_media_type(*offered: str) -> str:
     return flask.request.accept_mimetypes.best_match(offered, default=offered[0]) or offered[0]
 
 
+def is_head() -> bool:
+    """Return whether the caller wants the headers alone."""
+    return bool(_extensions().get(HEAD))
+
+
+def leave_body(chunks: Iterator[bytes]) -> None:
+    """Have the edge send the chunks as the body of this answer, which has none itself but tells their length."""
+    _extensions()[LONG_BODY].append(chunks)
+
+
+def _extensions() -> dict[str, Any]:
+    found: dict[str, Any] = flask.request.environ["asgi.scope"].get("extensions", {})
+    return found
+
+
 def stream_answer(chunks: Iterable[bytes], media_type: str, filename: str) -> flask.Response:
     """Return a stream of a whole list; few run at a time, and one stops when its reader has gone."""
-    extensions = flask.request.environ["asgi.scope"].get("extensions", {})
+    extensions = _extensions()
     # An iterator, which has no length: HEAD must not say 0 of what GET streams.
     response = flask.Response(iter(()), mimetype=media_type)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     response.vary.add("Accept")
-    if extensions.get(HEAD):
+    if is_head():
         return response
     if not _EXPORTS.acquire(blocking=False):
         raise ServiceUnavailable("too many exports are running", retry_after=10)

@@ -3,23 +3,29 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
+
 from .jobs import Arguments
 from .settings import Settings
 
 
-def _always(_settings: Settings) -> bool:
+def _always(_: object) -> bool:
     return True
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A job of `kind` for each moment of `cron`, five fields in UTC, as long as the settings want it."""
+    """A job of `kind` for each moment of `cron`, five fields in UTC, as long as the settings want it.
+
+    At a moment at which `has_work` finds nothing to do, none is queued.
+    """
 
     name: str
     cron: Callable[[Settings], str]
     kind: str
     arguments: Arguments = field(default_factory=dict)
     is_wanted: Callable[[Settings], bool] = _always
+    has_work: Callable[[sa.Connection], bool] = _always
 
 
 _SCHEDULES: dict[str, Schedule] = {}

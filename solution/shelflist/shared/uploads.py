@@ -43,14 +43,23 @@ class Upload:
 
 
 @contextmanager
-def receive_upload(stream: Stream, content_type: str, directory: Path, part: str = "file") -> Iterator[Upload]:
+def receive_upload(
+    stream: Stream,
+    content_type: str,
+    directory: Path,
+    part: str = "file",
+    *,
+    patience: float = 0,
+    places: threading.BoundedSemaphore = _UPLOADS,
+) -> Iterator[Upload]:
     """Lend the one file of a multipart body, whose only part must be called `part`.
 
-    Raises UnsupportedMediaType, InvalidRequest for any other body, ServiceUnavailable where too many uploads run or
-    the disk is full, and whatever `stream` raises.
+    `patience` is how many seconds it waits for others to end where too many run, as many as have `places`.
+    Raises UnsupportedMediaType, InvalidRequest for any other body, ServiceUnavailable where too many uploads run or the
+    disk is full, and whatever `stream` raises.
     """
     boundary = _boundary(content_type)
-    if not _UPLOADS.acquire(blocking=False):
+    if not places.acquire(timeout=patience):
         raise ServiceUnavailable("too many uploads are running", retry_after=10)
     try:
         with _temporary_file(directory) as file:
@@ -63,7 +72,7 @@ def receive_upload(stream: Stream, content_type: str, directory: Path, part: str
             file.seek(0)
             yield Upload(cast(Source, file), digest.hexdigest(), size)
     finally:
-        _UPLOADS.release()
+        places.release()
 
 
 @contextmanager

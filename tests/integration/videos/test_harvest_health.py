@@ -25,5 +25,6 @@ def test_a_failing_feed_degrades_the_service(rows: list[dict[str, Any]], harvest
         "database": {"status": "ok"},
         "worker": {"status": "unavailable"},
         "harvest": {"status": harvest},
+        "labelling": {"status": "ok"},
     }
     assert api.get("/health/ready").status_code == 200

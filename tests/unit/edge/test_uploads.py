@@ -40,7 +40,7 @@ def upload(app: Any, chunks: list[bytes], path: str = "/images/1", content_type:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    limit = BodyLimit(app, max_bytes=100, max_upload_bytes=LIMIT, seconds=0.05, uploads=["/images/{image_id}"])
+    limit = BodyLimit(app, max_bytes=100, seconds=0.05, uploads={"/images/{image_id}": LIMIT})
     scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"content-type", content_type)]}
     asyncio.run(limit(scope, receive, send))
     return sent

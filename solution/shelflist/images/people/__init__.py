@@ -1,0 +1,1 @@
+"""People: sign-up, tokens, profiles, and who follows whom."""

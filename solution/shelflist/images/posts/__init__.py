@@ -1,0 +1,1 @@
+"""Posts: what people show, their likes, and links to share."""
