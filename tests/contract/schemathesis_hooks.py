@@ -272,11 +272,9 @@ def _start_at_true_places(case: Any) -> None:
 @schemathesis.hook("filter_failure")
 def is_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Return whether the failure counts."""
-    if isinstance(failure, UseAfterFree):
+    if isinstance(failure, UseAfterFree | EnsureResourceAvailability):
         # A job that is cancelled can still be read.
-        return case.operation.definition.raw["operationId"] != "get_job"
-    if isinstance(failure, EnsureResourceAvailability):
-        return not _asks_for_an_example(case)
+        return case.operation.definition.raw["operationId"] != "get_job" and not _asks_for_an_example(case)
     if isinstance(failure, AcceptedNegativeData):
         return not _became_valid_on_the_way(case, response)
     if not isinstance(failure, RejectedPositiveData):
