@@ -22,8 +22,6 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import EnsureResourceAvailability, RejectedPositiveData, UseAfterFree
 
-from shelflist.specification import load_specification
-
 REFUSALS = {
     # 422 is by its meaning what the schema accepts and the content forbids: one decimal, more than spaces, IMDb's host.
     ("create_movie", 422, "/problems/unprocessable"),
@@ -274,7 +272,7 @@ def is_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Return whether the failure counts."""
     if isinstance(failure, UseAfterFree | EnsureResourceAvailability):
         # A job that is cancelled can still be read.
-        return case.operation.definition.raw["operationId"] != "get_job" and not _asks_for_an_example(case)
+        return case.operation.definition.raw["operationId"] != "get_job" and not _asks_for_what_was_there(case)
     if isinstance(failure, AcceptedNegativeData):
         return not _became_valid_on_the_way(case, response)
     if not isinstance(failure, RejectedPositiveData):
@@ -291,10 +289,9 @@ def is_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
     return not (is_excusable or _names_no_grouping(problem) or _holds_nul(case, problem))
 
 
-def _asks_for_an_example(case: Any) -> bool:
-    # It takes the document's own id for that of what it has created, where an answer gave it none to use.
-    written = json.dumps(load_specification())
-    return any(str(value) in written for value in (case.path_parameters or {}).values())
+def _asks_for_what_was_there(case: Any) -> bool:
+    # The hooks above put the catalogue's image in the place of the one just made; a sequence may have removed its post.
+    return POSTED_IMAGE in (case.path_parameters or {}).values()
 
 
 def _names_both_starts(case: Any, problem: Any) -> bool:
