@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from uuid6 import uuid7
 
 from .rejections import Rejections
-from .tables import dataset_loads
+from .tables import dataset_loads, rejected_rows
 
 Outcome = Literal["loaded", "unchanged", "failed", "interrupted"]
 
@@ -43,6 +44,14 @@ class DatasetLoad:
     rows_updated: int = 0
     rows_deleted: int = 0
     rejections: Rejections = field(default_factory=Rejections)
+    phases: list[dict[str, object]] = field(default_factory=list)
+    """The seconds that each phase took so far: {"phase", "seconds"}; the loads of one run share them."""
+    overridden_gates: list[str] = field(default_factory=list)
+    """The gates that would have refused this load, had it not been forced."""
+
+
+KEPT_LOADS = 30
+"""Loads of a dataset whose rejected rows are kept."""
 
 
 def begin(connection: sa.Connection, loads: Iterable[DatasetLoad]) -> None:
@@ -82,9 +91,25 @@ def finish(
                 reason=reason,
                 is_current=outcome == "loaded",
                 finished_at=sa.func.clock_timestamp(),
+                # The start of the transaction: what its rows carry as updated_at.
+                served_at=sa.func.now() if outcome == "loaded" else None,
                 **_findings(load),
             )
         )
+        _keep_rejected(connection, load)
+
+
+def _keep_rejected(connection: sa.Connection, load: DatasetLoad) -> None:
+    rows = [{"dataset_load_id": load.id, **vars(row)} for row in load.rejections.kept]
+    if rows:
+        connection.execute(insert(rejected_rows).on_conflict_do_nothing(), rows)
+    past = (
+        sa.select(dataset_loads.c.id)
+        .where(dataset_loads.c.dataset == load.dataset)
+        .order_by(dataset_loads.c.started_at.desc(), dataset_loads.c.id.desc())
+        .offset(KEPT_LOADS)
+    )
+    connection.execute(sa.delete(rejected_rows).where(rejected_rows.c.dataset_load_id.in_(past)))
 
 
 def _retire_current(connection: sa.Connection, dataset: str) -> None:
@@ -104,6 +129,9 @@ def _findings(load: DatasetLoad) -> dict[str, object]:
         "rows_kept": load.rows_kept,
         "rows_rejected": load.rejections.count,
         "rejected_sample": load.rejections.sample,
+        "rejected_counts": load.rejections.counts,
+        "phases": load.phases,
+        "overridden_gates": load.overridden_gates,
         "rows_shadowed": load.rows_shadowed,
         "rows_inserted": load.rows_inserted,
         "rows_updated": load.rows_updated,

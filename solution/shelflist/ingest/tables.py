@@ -1,7 +1,7 @@
-"""The ledger's table: one row per load of each dataset."""
+"""The ledger's tables: one row per load of each dataset, and the rows that loads left out."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from shelflist.shared.database import metadata
 
@@ -33,8 +33,27 @@ dataset_loads = sa.Table(
     sa.Column("rejected_sample", JSONB, nullable=False, server_default="[]"),
     sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
+    sa.Column("served_at", sa.DateTime(timezone=True)),
+    sa.Column("phases", JSONB, nullable=False, server_default="[]"),
+    sa.Column("overridden_gates", ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("rejected_counts", JSONB, nullable=False, server_default="{}"),
     sa.CheckConstraint("outcome IN ('running', 'loaded', 'unchanged', 'failed', 'interrupted')", name="outcome"),
 )
 
 sa.Index("dataset_loads_started_at_idx", dataset_loads.c.started_at, dataset_loads.c.id)
 sa.Index("dataset_loads_current_idx", dataset_loads.c.dataset, unique=True, postgresql_where=dataset_loads.c.is_current)
+
+rejected_rows = sa.Table(
+    "rejected_rows",
+    metadata,
+    sa.Column(
+        "dataset_load_id",
+        UUID(as_uuid=False),
+        sa.ForeignKey(dataset_loads.c.id, ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("column", sa.Text),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+)

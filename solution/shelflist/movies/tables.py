@@ -63,3 +63,14 @@ sa.Index(
     postgresql_ops={"title_key": "gin_trgm_ops"},
 )
 sa.Index("movies_user_idx", movies.c.id, postgresql_where=movies.c.source == "user")
+sa.Index("movies_updated_at_idx", movies.c.updated_at, movies.c.id, postgresql_where=movies.c.source == "imdb")
+
+removed_movies = sa.Table(
+    "removed_movies",
+    metadata,
+    sa.Column("id", UUID(as_uuid=False), primary_key=True),
+    sa.Column("imdb_id", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("removed_at", sa.DateTime(timezone=True), nullable=False),
+)
+sa.Index("removed_movies_removed_at_idx", removed_movies.c.removed_at, removed_movies.c.id)
