@@ -2,5 +2,6 @@
 
 from .calls import Fetched, HttpError, Limits, public_url
 from .client import download, fetch
+from .partial import clear_strangers
 
-__all__ = ["Fetched", "HttpError", "Limits", "download", "fetch", "public_url"]
+__all__ = ["Fetched", "HttpError", "Limits", "clear_strangers", "download", "fetch", "public_url"]

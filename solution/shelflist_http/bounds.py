@@ -56,16 +56,21 @@ class Deadline:
 def check_size(headers: Mapping[str, str], name: str, limits: Limits) -> None:
     """Raise HttpError where an answer says itself that it is too large."""
     if int(headers.get("Content-Length", 0)) > limits.max_bytes:
-        raise _too_large(name, limits)
+        raise too_large(name, limits)
 
 
-def bounded(chunks: Iterable[bytes], name: str, limits: Limits, deadline: Deadline) -> Iterator[bytes]:
-    """Yield the body as it comes, unbuffered, so that a body that drips is noticed too."""
-    total = 0
+def bounded(
+    chunks: Iterable[bytes], name: str, limits: Limits, deadline: Deadline, *, already: int = 0
+) -> Iterator[bytes]:
+    """Yield the body as it comes, unbuffered, so that a body that drips is noticed too.
+
+    `already` bytes came before, and count.
+    """
+    total = already
     for chunk in chunks:
         total += len(chunk)
         if total > limits.max_bytes:
-            raise _too_large(name, limits)
+            raise too_large(name, limits)
         if late := deadline.failure():
             raise late
         yield chunk
@@ -74,5 +79,6 @@ def bounded(chunks: Iterable[bytes], name: str, limits: Limits, deadline: Deadli
         raise late
 
 
-def _too_large(name: str, limits: Limits) -> HttpError:
+def too_large(name: str, limits: Limits) -> HttpError:
+    """Return what to raise where more comes, or is announced, than is allowed."""
     return HttpError(f"{name} holds more than {limits.max_bytes:,} bytes", reason="too-large")

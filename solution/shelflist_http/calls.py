@@ -10,12 +10,16 @@ class HttpError(Exception):
 
     `reason` is one word for machines: timeout, connect, dns, tls, protocol (what came is no HTTP, not what was asked
     for, or broke off), too-large, url (nothing could be sent), refused (`fetch_public` alone: a stranger may not have
-    us go there) or status (`fetch_public` alone: another answer than 200).
+    us go there) or status (`fetch_public` alone: another answer than 200). `is_transient` tells whether the same
+    request may well succeed a little later, and `retry_after` how many seconds later at the least, where the server
+    has said so.
     """
 
-    def __init__(self, detail: str, *, reason: str = "protocol") -> None:
+    def __init__(
+        self, detail: str, *, reason: str = "protocol", is_transient: bool = False, retry_after: float | None = None
+    ) -> None:
         super().__init__(detail)
-        self.reason = reason
+        self.reason, self.is_transient, self.retry_after = reason, is_transient, retry_after
 
 
 @dataclass(frozen=True)

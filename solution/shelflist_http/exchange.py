@@ -37,10 +37,15 @@ _CORE_ERRORS = (
 def exchange(name: str, limits: Limits, talk: Callable[[Deadline], _T]) -> _T:
     """Return what `talk` returns; whatever goes wrong on the way is an HttpError."""
     with Deadline(name, limits.total_seconds) as deadline:
-        try:
-            return talk(deadline)
-        except (httpx.HTTPError, httpx.InvalidURL, *_CORE_ERRORS, ImportError, ValueError) as error:
-            failure = deadline.failure() or _failure(error, name)
+        return attempt(name, deadline, talk)
+
+
+def attempt(name: str, deadline: Deadline, talk: Callable[[Deadline], _T]) -> _T:
+    """Do as `exchange` does under a deadline that may span several attempts."""
+    try:
+        return talk(deadline)
+    except (httpx.HTTPError, httpx.InvalidURL, *_CORE_ERRORS, ImportError, ValueError) as error:
+        failure = deadline.failure() or _failure(error, name)
     # Here nothing is being handled: the failure carries no chain, whose members know the request and its key.
     raise failure
 
@@ -59,17 +64,24 @@ def trust() -> ssl.SSLContext:
 def _failure(error: Exception, name: str) -> HttpError:
     if isinstance(error, _TIMEOUTS):
         what = "no connection in time" if isinstance(error, _CONNECT_TIMEOUTS) else "nothing came for too long"
-        return HttpError(f"{name}: {what}", reason="timeout")
+        return HttpError(f"{name}: {what}", reason="timeout", is_transient=True)
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
             what = getattr(cause, "verify_message", None) or cause.reason or "the connection broke off"
-            return HttpError(f"{name}: no TLS connection ({what})", reason="tls")
+            # A connection that stood may stand again; one that was refused will be refused again.
+            return HttpError(
+                f"{name}: no TLS connection ({what})", reason="tls", is_transient=not isinstance(error, _UNCONNECTED)
+            )
         if isinstance(cause, socket.gaierror):
-            return HttpError(f"{name}: the name of the host cannot be resolved", reason="dns")
+            return HttpError(
+                f"{name}: the name of the host cannot be resolved",
+                reason="dns",
+                is_transient=cause.errno == socket.EAI_AGAIN,
+            )
     if isinstance(error, _UNCONNECTED):
-        return HttpError(f"{name}: cannot connect", reason="connect")
+        return HttpError(f"{name}: cannot connect", reason="connect", is_transient=True)
     if isinstance(error, _BROKEN_OFF):
-        return HttpError(f"{name}: the connection broke off or did not speak HTTP")
+        return HttpError(f"{name}: the connection broke off or did not speak HTTP", is_transient=True)
     return HttpError(f"{name}: the request failed ({type(error).__name__})", reason="url")
 
 

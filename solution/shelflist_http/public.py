@@ -10,9 +10,9 @@ import httpx
 from .addresses import LONGEST_NAME, Network, is_plainly_written
 from .bounds import Deadline, bounded, check_size
 from .calls import Fetched, HttpError, Limits, public_url
-from .client import MAX_REDIRECTS
 from .exchange import HEADERS, exchange, trust
 from .guard import Guard
+from .transport import MAX_REDIRECTS
 
 LONGEST_URL = 8_000  # What RFC 9110, 4.1 asks every recipient to take.
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -1,8 +1,6 @@
 """Download of a load's files: only what changed upstream, all of them or none."""
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from shelflist_http import HttpError, Limits, download
 
 from .errors import LoadError
 from .ledger import DatasetLoad, Validators
+from .reporter import Reporter
 
 CONNECT_SECONDS = 10.0
 
@@ -33,33 +32,20 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-@contextmanager
-def download_directory(state_directory: Path) -> Iterator[Path]:
-    """Yield an empty directory for one load's downloads; it is removed in the end, as are what killed loads left.
-
-    The files are not kept: the ledger has their validators, and the database what was in them.
-    """
-    directory = state_directory / "downloads"
-    shutil.rmtree(directory, ignore_errors=True)
-    try:
-        directory.mkdir(parents=True)
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def fetch(loads: Sequence[DatasetLoad], files: Mapping[str, Remote], limits: Limits) -> bool:
+def fetch(loads: Sequence[DatasetLoad], files: Mapping[str, Remote], limits: Limits, reporter: Reporter) -> bool:
     """Download the file of each dataset; False where the server says that none of them has changed.
 
     Where only some have changed the others are downloaded as well, since a load needs all. The validators are
-    noted in the loads. Raises LoadError.
+    noted in the loads. What an earlier load has left of the files is resumed, or taken where it is still whole and
+    the same. The reporter is told the bytes, and how many were announced. Raises LoadError.
     """
+    downloads = _Downloads(files, limits, reporter)
     try:
-        is_new = [_download(load, files[load.dataset], limits) for load in loads]
+        is_new = [downloads.download(load) for load in loads]
         for load, new in zip(loads, is_new, strict=True):
             if any(is_new) and not new:
                 load.validators = Validators()
-                _download(load, files[load.dataset], limits)
+                downloads.download(load)
     except HttpError as error:
         raise LoadError(str(error)) from error
     except OSError as error:
@@ -67,10 +53,35 @@ def fetch(loads: Sequence[DatasetLoad], files: Mapping[str, Remote], limits: Lim
     return any(is_new)
 
 
-def _download(load: DatasetLoad, file: Remote, limits: Limits) -> bool:
-    """Download one file unless the validators that `load` has still hold; then return False."""
-    headers = download(file.url, file.target, limits, load.validators.conditions())
-    if headers is None:
-        return False
-    load.validators = Validators(headers.get("ETag"), headers.get("Last-Modified"))
-    return True
+class _Downloads:
+    """The downloads of one load, and their bytes taken together."""
+
+    def __init__(self, files: Mapping[str, Remote], limits: Limits, reporter: Reporter) -> None:
+        self._files, self._limits, self._reporter = files, limits, reporter
+        self._sizes: dict[str, int] = {}
+        self._totals: dict[str, int | None] = {}
+
+    def download(self, load: DatasetLoad) -> bool:
+        """Download one file unless the validators that `load` has still hold; then return False."""
+
+        def progress(size: int, before: int, total: int | None) -> None:
+            self._tell(load.dataset, size, before, total)
+
+        file = self._files[load.dataset]
+        stored = download(file.url, file.target, self._limits, load.validators.conditions(), progress)
+        if stored is None:
+            return False
+        load.validators = Validators(stored.etag, stored.last_modified)
+        return True
+
+    def _tell(self, dataset: str, size: int, before: int, total: int | None) -> None:
+        is_first = dataset not in self._sizes
+        if is_first or self._totals[dataset] != total:
+            self._totals[dataset] = total
+            self._reporter.expect(self._total(), before if is_first else 0)
+        self._reporter.advance(0, done=size - self._sizes.get(dataset, before))
+        self._sizes[dataset] = size
+
+    def _total(self) -> int | None:
+        known = [total for total in self._totals.values() if total is not None]
+        return sum(known) if len(known) == len(self._totals) else None

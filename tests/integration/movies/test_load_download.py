@@ -1,17 +1,30 @@
-"""Loads from an address: conditional, bounded in time and bytes, and never a half file taken for a whole one."""
+"""Loads from an address: conditional, resumed, bounded in time and bytes, and never half a file taken for the whole."""
 
+import gzip
+import io
+import json
+import re
+import resource
+import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.factories.imdb import movie, rating, write_imdb
-from tests.fixtures.loading import Loading
+from tests.fixtures.loading import Loading, wait_until
 
+from shelflist.ingest import reporter as reporter_module
 from shelflist.ingest.errors import LoadError
+from shelflist.ingest.reporter import JsonReporter
+from shelflist.movies.imdb import load_imdb
+from shelflist_http import resuming
 
 Answer = Callable[[BaseHTTPRequestHandler], Any]
 BASICS, RATINGS = "title.basics.tsv.gz", "title.ratings.tsv.gz"
@@ -24,6 +37,7 @@ class Upstream:
         self.directory = directory
         self.etags: dict[str, str] = {}
         self.answers: dict[str, Answer] = {}
+        self.first: dict[str, list[Answer]] = {}
         self.requests: list[tuple[str, int]] = []
         self.headers: list[dict[str, str]] = []
         self.stop = threading.Event()
@@ -42,15 +56,52 @@ class Upstream:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         name = handler.path.partition("?")[0].rpartition("/")[2]
         self.headers.append(dict(handler.headers))
-        special = self.answers.get(name)
+        special = self.first[name].pop(0) if self.first.get(name) else self.answers.get(name)
         if special is not None:
             special(handler)
             return
-        etag = self.etags.get(name)
+        etag, asked = self.etags.get(name), re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        content = (self.directory / name).read_bytes()
         if etag and handler.headers.get("If-None-Match") == etag:
             send(handler, 304, {"ETag": etag})
+        elif etag and asked and handler.headers.get("If-Range") == etag:
+            part = f"bytes {asked[1]}-{len(content) - 1}/{len(content)}"
+            send(handler, 206, {"ETag": etag, "Content-Range": part}, content[int(asked[1]) :])
         else:
-            send(handler, 200, {"ETag": etag} if etag else {}, (self.directory / name).read_bytes())
+            send(handler, 200, {"ETag": etag} if etag else {}, content)
+
+    def breaks_off(self, name: str) -> Answer:
+        """Return the answer that promises the whole file, and ends after half of it."""
+        return partial(self.send_half, name)
+
+    def stalls(self, name: str) -> Answer:
+        """Return the answer that says nothing more after half of the file."""
+
+        def act(handler: BaseHTTPRequestHandler) -> None:
+            self.send_half(name, handler)
+            self.stop.wait()
+
+        return act
+
+    def send_half(self, name: str, handler: BaseHTTPRequestHandler) -> None:
+        content = (self.directory / name).read_bytes()
+        headers = {"ETag": self.etags[name], "Content-Length": str(len(content))}
+        send(handler, 200, headers, content[: self.half(name)])
+
+    def half(self, name: str) -> int:
+        return (self.directory / name).stat().st_size // 2
+
+    def ranges(self) -> list[tuple[str, int, str | None]]:
+        """The name, the status and the range asked for of every request."""
+        return [
+            (name, status, headers.get("Range"))
+            for (name, status), headers in zip(self.requests, self.headers, strict=True)
+        ]
+
+    def forget(self) -> None:
+        """Forget what was asked."""
+        self.requests.clear()
+        self.headers.clear()
 
     def run(self) -> None:
         self.server.serve_forever(poll_interval=0.01)
@@ -82,8 +133,19 @@ def upstream(tmp_path: Path) -> Iterator[Upstream]:
 def loading(database_url: str, tmp_path: Path) -> Iterator[Loading]:
     loading = Loading(database_url, tmp_path / "state")
     yield loading
-    assert not list(loading.state_directory.rglob("title.*")), "a download was left"
+    outcomes = [row["outcome"] for row in loading.ledger()]
+    assert left(loading) == set() or outcomes[-1:] == ["failed"], "a load that ended well has left a download"
     loading.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resuming, "BASE_SECONDS", 0.01)
+
+
+def left(loading: Loading) -> set[str]:
+    """The names of all downloads that are there, whole or in part."""
+    return {path.name for path in loading.state_directory.rglob("title.*")}
 
 
 def test_files_are_downloaded_and_their_validators_recorded(loading: Loading, upstream: Upstream) -> None:
@@ -146,7 +208,7 @@ def test_the_same_bytes_under_another_etag_are_unchanged_and_the_new_one_is_aske
 def test_another_source_s_validators_are_not_used(loading: Loading, upstream: Upstream, tmp_path: Path) -> None:
     upstream.etags = {BASICS: '"1"', RATINGS: '"1"'}
     loading.load(upstream.url)
-    loading.load(write_imdb(tmp_path / "local", [movie(9, "Local")]))
+    loading.load(write_imdb(tmp_path / "local", [movie(8), movie(9, "Local")]))
     assert loading.load(upstream.url).outcome == "loaded"
     assert loading.titles() == ["Old", "A movie"]
 
@@ -269,3 +331,163 @@ def test_an_address_that_nobody_answers_is_told(loading: Loading) -> None:
         with pytest.raises(LoadError):
             loading.load(source)
     assert all(row["outcome"] == "failed" for row in loading.ledger())
+
+
+def test_a_download_that_breaks_off_goes_on_within_the_load(loading: Loading, upstream: Upstream) -> None:
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    upstream.first = {BASICS: [upstream.breaks_off(BASICS), status(503)], RATINGS: [status(429)]}
+    assert loading.load(upstream.url).outcome == "loaded"
+    rest = f"bytes={upstream.half(BASICS)}-"
+    assert upstream.ranges() == [
+        (BASICS, 200, None),
+        (BASICS, 503, rest),
+        (BASICS, 206, rest),
+        (RATINGS, 429, None),
+        (RATINGS, 200, None),
+    ]
+    assert loading.titles() == ["Old", "A movie"]
+    assert loading.ledger()[-1]["etag"] == '"b1"'
+
+
+def test_a_download_that_failed_goes_on_in_the_next_load(loading: Loading, upstream: Upstream) -> None:
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    upstream.first = {RATINGS: [upstream.breaks_off(RATINGS), status(403)]}
+    with pytest.raises(LoadError, match="403"):
+        loading.load(upstream.url)
+    assert left(loading) == {BASICS, f"{BASICS}.json", f"{RATINGS}.part", f"{RATINGS}.json"}
+    upstream.forget()
+    assert loading.load(upstream.url).outcome == "loaded"
+    assert upstream.ranges() == [(BASICS, 304, None), (RATINGS, 206, f"bytes={upstream.half(RATINGS)}-")]
+    assert loading.titles() == ["Old", "A movie"]
+
+
+def killed_midway(loading: Loading, upstream: Upstream) -> None:
+    """Kill a loader that has half of the first file."""
+    upstream.first = {BASICS: [upstream.stalls(BASICS)]}
+    part = loading.state_directory / "downloads" / f"{BASICS}.part"
+    with loading.process(upstream.url) as process:
+        wait_until(lambda: part.exists() and part.stat().st_size == upstream.half(BASICS))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert left(loading) == {f"{BASICS}.part", f"{BASICS}.json"}
+    upstream.forget()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Return the exit code of a loader, and what it said."""
+    said = "".join(process.communicate())
+    return process.returncode, said
+
+
+def test_after_a_kill_another_process_goes_on(loading: Loading, upstream: Upstream) -> None:
+    # Random titles do not pack: the first half is more than any buffer on the way to the disk.
+    movies = [movie(number, f"{number * 0x9E3779B97F4A7C15 % 2**64:x}") for number in range(1, 5_000)]
+    write_imdb(upstream.directory, movies, [rating(1)])
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    killed_midway(loading, upstream)
+    with loading.process(upstream.url) as process:
+        code, said = finish(process)
+    assert code == 0, said
+    assert upstream.ranges() == [(BASICS, 206, f"bytes={upstream.half(BASICS)}-"), (RATINGS, 200, None)]
+    assert len(loading.titles()) == len(movies)
+    assert [row["outcome"] for row in loading.ledger()] == ["interrupted", "loaded"]
+    assert left(loading) == set()
+
+
+def test_after_a_kill_a_file_that_has_changed_is_downloaded_anew(loading: Loading, upstream: Upstream) -> None:
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    killed_midway(loading, upstream)
+    write_imdb(upstream.directory, [movie(1, "New")], [])
+    upstream.etags[BASICS] = '"b2"'
+    assert loading.load(upstream.url).outcome == "loaded"
+    assert [status for _, status in upstream.requests] == [200, 200]
+    assert loading.titles() == ["New"]
+
+
+def test_files_that_were_refused_are_not_downloaded_again(loading: Loading, upstream: Upstream) -> None:
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    loading.load(upstream.url)
+    write_imdb(upstream.directory, [movie(1, "New")], [rating(1)])
+    upstream.etags = {BASICS: '"b2"', RATINGS: '"r2"'}
+    with pytest.raises(LoadError):
+        loading.load(upstream.url)
+    assert left(loading) == {BASICS, f"{BASICS}.json", RATINGS, f"{RATINGS}.json"}
+    upstream.forget()
+    assert loading.load(upstream.url, force=True).outcome == "loaded"
+    assert upstream.requests == [(BASICS, 304), (RATINGS, 304)]
+    assert loading.titles() == ["New"]
+    assert loading.ledger()[-1]["etag"] == '"b2"'
+    upstream.forget()
+    assert loading.load(upstream.url).outcome == "unchanged"
+    assert upstream.requests == [(BASICS, 304), (RATINGS, 304)]
+
+
+def test_without_validators_they_are(loading: Loading, upstream: Upstream) -> None:
+    loading.load(upstream.url)
+    write_imdb(upstream.directory, [movie(1, "New")], [rating(1)])
+    with pytest.raises(LoadError):
+        loading.load(upstream.url)
+    upstream.forget()
+    assert loading.load(upstream.url, force=True).outcome == "loaded"
+    assert upstream.requests == [(BASICS, 200), (RATINGS, 200)]
+
+
+def test_a_damaged_file_is_downloaded_again_whatever_its_etag(loading: Loading, upstream: Upstream) -> None:
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    whole = (upstream.directory / BASICS).read_bytes()
+    (upstream.directory / BASICS).write_bytes(whole[:-8] + bytes(8))
+    with pytest.raises(LoadError):
+        loading.load(upstream.url)
+    assert left(loading) == {RATINGS, f"{RATINGS}.json"}
+    (upstream.directory / BASICS).write_bytes(whole)
+    upstream.forget()
+    assert loading.load(upstream.url).outcome == "loaded"
+    assert upstream.requests == [(BASICS, 200), (RATINGS, 304)]
+
+
+def test_what_another_source_has_left_is_removed(loading: Loading, upstream: Upstream, tmp_path: Path) -> None:
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    killed_midway(loading, upstream)
+    (loading.state_directory / "downloads" / "title.akas.tsv.gz.part").write_text("x")
+    assert loading.load(f"{upstream.url}/elsewhere/").outcome == "loaded"
+    assert upstream.ranges() == [(BASICS, 200, None), (RATINGS, 200, None)]
+    killed_midway(loading, upstream)
+    assert loading.load(write_imdb(tmp_path / "local", [movie(1), movie(2)])).outcome == "loaded"
+
+
+def test_a_disk_that_is_full_fails_the_load_and_gets_its_space_back(loading: Loading, upstream: Upstream) -> None:
+    limited = threading.Event()
+
+    def large(handler: BaseHTTPRequestHandler) -> None:
+        limited.wait()
+        with suppress(OSError):
+            send(handler, 200, {"ETag": '"b1"'}, gzip.compress(bytes(50_000_000)))
+
+    upstream.first = {BASICS: [large]}
+    with loading.process(upstream.url) as process:
+        wait_until(lambda: upstream.headers)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (10_000, 10_000))
+        limited.set()
+        code, said = finish(process)
+    assert code == 1
+    assert "cannot store the download: File too large" in said
+    assert loading.ledger()[-1]["reason"] == "cannot store the download: File too large"
+    assert left(loading) == set()
+    assert loading.load(upstream.url).outcome == "loaded"
+
+
+def test_the_bytes_that_have_come_are_told_with_those_announced(
+    loading: Loading, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter_module, "LINE_SECONDS", 0.0)
+    upstream.etags = {BASICS: '"b1"', RATINGS: '"r1"'}
+    killed_midway(loading, upstream)
+    stream = io.StringIO()
+    settings = loading.settings()
+    load_imdb(loading.engine, settings, source=upstream.url, reporter=JsonReporter(stream))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    told = [line for line in lines if line.get("phase") == "downloading" and "bytes" in line]
+    basics, ratings = ((upstream.directory / name).stat().st_size for name in (BASICS, RATINGS))
+    assert (told[0]["bytes"], told[0]["share"]) == (upstream.half(BASICS), round(upstream.half(BASICS) / basics, 4))
+    assert (told[-1]["event"], told[-1]["bytes"]) == ("load phase ended", basics + ratings)
+    assert told[-1]["share"] == 1.0
