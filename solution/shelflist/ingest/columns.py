@@ -1,73 +1,69 @@
 """Column checks: texts become typed values, and rows with a value that does not are rejected."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
+import polars as pl
 
 from .rejections import Rejections
 
 NULL = r"\N"
 """The only null of IMDb's files; "NA", "null" and "None" are titles."""
 
-
-class Defect(str):
-    """What is wrong with a value, as a kebab-case code."""
-
-    __slots__ = ()
+LINE = "line"
+"""The column of every frame that tells the line in the file; 1 is the header."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a file: `convert` returns the value of a text (None for null) or the Defect it has."""
+    """A column of a file by the file's name and by ours.
+
+    `defects` are pairs of a kebab-case code and the condition under which a text has that defect, in the order in
+    which they are looked for; `value` is what a text without any becomes.
+    """
 
     name: str
-    convert: Callable[[str], object]
-    dtype: str = "object"
+    target: str
+    defects: Sequence[tuple[str, pl.Expr]]
+    value: pl.Expr
 
 
-def converted(frame: pd.DataFrame, columns: Sequence[Column], rejections: Rejections) -> pd.DataFrame:
-    """Return the rows whose texts all convert, converted; each other row is rejected for its first defect."""
-    for column in columns:
-        frame = _convert(frame, column, rejections)
-    return frame
+def converted(frame: pl.DataFrame, columns: Sequence[Column], rejections: Rejections) -> pl.DataFrame:
+    """Return the rows of `frame` whose texts all convert, as `line` and the targets of `columns`.
 
-
-def whole_number(low: int, high: int, *, unknown: Sequence[str] = (NULL,)) -> Callable[[str], object]:
-    """Return a conversion of ASCII digits to an int from `low` to `high`; the texts in `unknown` become None."""
-
-    def convert(text: str) -> object:
-        if text in unknown:
-            return None
-        if not (text.isascii() and text.isdigit()):
-            return Defect("not-a-whole-number")
-        # Ten digits hold every bound that is used; a longer text would only cost time.
-        in_range = len(text) <= 10 and low <= int(text) <= high
-        return int(text) if in_range else Defect("out-of-range")
-
-    return convert
-
-
-def _convert(frame: pd.DataFrame, column: Column, rejections: Rejections) -> pd.DataFrame:
-    """Convert one column, each distinct text once: years, genres and ratings repeat by the thousand."""
-    codes, distinct = pd.factorize(frame[column.name].to_numpy())
-    results = [column.convert(text) for text in distinct]
-    is_bad = np.fromiter((isinstance(result, Defect) for result in results), dtype=bool, count=len(results))
-    if is_bad.any():
-        _reject(frame[column.name], codes, results, rejections)
-        is_good_row = ~is_bad[codes]
-        frame, codes = frame[is_good_row], codes[is_good_row]
-    distinct_values = pd.Series(
-        [None if bad else result for bad, result in zip(is_bad, results, strict=True)], dtype=column.dtype
+    Each other row is rejected for its first defect, in the order of `columns`.
+    """
+    defects = [(column.name, code, is_bad) for column in columns for code, is_bad in column.defects]
+    first = pl.coalesce(
+        [pl.when(is_bad).then(pl.lit(place, pl.UInt16)) for place, (_, _, is_bad) in enumerate(defects)]
     )
-    # The dtype is said again, or pandas would make its own kind of text, with another null, of objects.
-    values = pd.Series(distinct_values.array.take(codes), index=frame.index, dtype=column.dtype)
-    return frame.assign(**{column.name: values})
+    values = frame.select(LINE, first.alias("defect"), *(column.value.alias(column.target) for column in columns))
+    if values["defect"].null_count() < values.height:
+        _reject(frame.with_columns(values["defect"]), [(name, code) for name, code, _ in defects], rejections)
+        values = values.filter(pl.col("defect").is_null())
+    return values.drop("defect")
 
 
-def _reject(texts: pd.Series, codes: np.ndarray, results: list[object], rejections: Rejections) -> None:
-    defects = np.array([result if isinstance(result, Defect) else "" for result in results], dtype=object)[codes]
-    for defect in sorted(set(defects) - {""}):
-        bad = texts[defects == defect]
-        rejections.add(list(zip(bad.index.tolist(), bad.tolist(), strict=True)), str(bad.name), defect)
+def whole_number(
+    name: str, target: str, low: int, high: int, dtype: type[pl.DataType], *, unknown: Sequence[str] = (NULL,)
+) -> Column:
+    """Return a column of ASCII digits from `low` to `high`; the texts in `unknown` become null."""
+    text = pl.col(name)
+    is_known = ~text.is_in(list(unknown))
+    is_number = text.str.contains(r"^[0-9]+$")
+    number = text.cast(pl.Int64, strict=False)
+    # What overflows 64 bits has become null, and is out of range as well.
+    is_within = number.is_between(low, high).fill_null(False)
+    return Column(
+        name,
+        target,
+        [("not-a-whole-number", is_known & ~is_number), ("out-of-range", is_known & ~is_within)],
+        pl.when(is_known & is_within).then(number).cast(dtype),
+    )
+
+
+def _reject(frame: pl.DataFrame, defects: Sequence[tuple[str, str]], rejections: Rejections) -> None:
+    for place, (name, code) in enumerate(defects):
+        bad = frame.filter(pl.col("defect") == place).select(LINE, name)
+        if not bad.is_empty():
+            rejections.add(bad.rows(), name, code)

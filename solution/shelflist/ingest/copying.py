@@ -1,49 +1,102 @@
-"""COPY of pandas frames into PostgreSQL, the quickest way in that psycopg2 knows."""
+"""COPY of frames into PostgreSQL in its binary form, by a thread of its own while the next frame is made."""
 
-import io
-import re
+import queue
+import threading
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-import pandas as pd
-import sqlalchemy as sa
-from pandas.api.types import is_numeric_dtype
+import polars as pl
+from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg2 import sql
 
-# The characters that COPY's text format gives a meaning of their own.
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_NULL = r"\N"
-_READ_BYTES = 1 << 16
+_FRAMES_AHEAD = 2
+"""Frames that wait to be sent: enough to keep the server busy, few enough to stay small."""
 
 
-def copy_frame(connection: sa.Connection, table: str, frame: pd.DataFrame) -> None:
-    """Append `frame` to `table`, columns by name, inside the transaction that `connection` is in.
+class BinaryCopy:
+    """Rows on their way into one table, as a context: at its end they are in, inside the connection's transaction.
 
-    Text, numbers and None are taken; texts must hold no NUL. Raises psycopg2.Error.
+    Where the block raises, the COPY is cancelled; where the COPY fails, `write` or the end raises its psycopg2.Error.
     """
-    # The driver would begin a transaction of its own, and SQLAlchemy's commit would not know of it.
-    assert connection.in_transaction()
-    statement = sql.SQL("COPY {} ({}) FROM STDIN WITH (ENCODING 'UTF8')").format(
-        sql.Identifier(table), sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
-    )
-    cursor: Any = connection.connection.cursor()
-    with closing(cursor):
-        cursor.copy_expert(statement, io.BytesIO(copy_text(frame).encode()), _READ_BYTES)
+
+    def __init__(self, connection: Any, table: str, columns: list[str], *, freeze: bool = False) -> None:
+        """Copy into `columns` of `table`, named as SQL names it.
+
+        `freeze` needs a table that the transaction has created, and lets older snapshots see its rows.
+        """
+        self._connection = connection
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        options = sql.SQL("FORMAT BINARY, FREEZE" if freeze else "FORMAT BINARY")
+        self._statement = sql.SQL("COPY {} ({}) FROM STDIN WITH ({})").format(sql.SQL(table), names, options)
+        self._columns = columns
+        self._frames: queue.Queue[pl.DataFrame | None] = queue.Queue(_FRAMES_AHEAD)
+        self._error: BaseException | None = None
+        self._is_cancelled = False
+        self._thread = threading.Thread(target=self._copy, name="copying", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_cancelled = kind is not None
+        self._put(None)
+        self._thread.join()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Send the columns of `frame` that are copied; all frames must have the same types."""
+        self._put(frame.select(self._columns))
+        if self._error is not None:
+            raise self._error
+
+    def _put(self, frame: pl.DataFrame | None) -> None:
+        while self._thread.is_alive():
+            try:
+                self._frames.put(frame, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def _copy(self) -> None:
+        try:
+            with closing(self._connection.cursor()) as cursor:
+                cursor.copy_expert(self._statement, _Reader(self._encoded()))
+        except BaseException as error:  # it is raised again where the rows are written
+            self._error = error
+
+    def _encoded(self) -> Iterator[bytes]:
+        encoder = None
+        while (frame := self._frames.get()) is not None:
+            table = frame.to_arrow()
+            if encoder is None:
+                encoder = ArrowToPostgresBinaryEncoder(table.schema)
+                yield bytes(encoder.write_header())
+            for batch in table.to_batches():
+                yield bytes(encoder.write_batch(batch))
+        if self._is_cancelled:
+            raise InterruptedError("the rows to copy did not all come")
+        if encoder is not None:
+            yield bytes(encoder.finish())
+        else:
+            yield _NO_ROWS
 
 
-def copy_text(frame: pd.DataFrame) -> str:
-    r"""Return `frame` in COPY's text format: tabs between fields, `\N` for null, a line feed after each row."""
-    columns = [_fields(frame[name]) for name in frame.columns]
-    return "".join([f"{row}\n" for row in map("\t".join, zip(*columns, strict=True))])
+# The signature, flags and extension length of the binary form, and its end (PostgreSQL's documentation of COPY).
+_NO_ROWS = b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\xff\xff"
 
 
-def _fields(column: pd.Series) -> list[str]:
-    values = column.astype(object).where(column.notna(), None).tolist()
-    if is_numeric_dtype(column.dtype):
-        return [_NULL if value is None else str(value) for value in values]
-    texts = ["" if value is None else value for value in values]
-    # One search over all is cheaper than one for each, and special characters are rare.
-    if _SPECIAL.search("\0".join(texts)):
-        texts = [text.translate(_ESCAPES) for text in texts]
-    return [_NULL if value is None else text for value, text in zip(values, texts, strict=True)]
+class _Reader:
+    """A file, as far as the driver reads one; it takes pieces of any length."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        # The encoder keeps small batches for later; an empty piece would be the end.
+        self._pieces = filter(None, pieces)
+
+    def read(self, _size: int) -> bytes:
+        return next(self._pieces, b"")

@@ -19,6 +19,14 @@ class LoadError(Exception):
         self.reason = reason
 
 
+class LoadRefused(LoadError):
+    """A gate refused what the files hold: the same files would be refused again."""
+
+
+class DatabaseLost(LoadError):
+    """The connection to the database was refused or lost; the same load may succeed when it is back."""
+
+
 def database_error_name(error: Exception) -> str | None:
     """Return PostgreSQL's name of a database error ("DiskFull"), None where `error` is of another kind.
 
@@ -34,7 +42,7 @@ def as_load_error(error: Exception) -> LoadError | None:
         return error
     name = database_error_name(error)
     if name in _CONNECTION_ERRORS:
-        return LoadError("the connection to the database was refused or lost")
+        return DatabaseLost("the connection to the database was refused or lost")
     if name is not None:
         return LoadError(f"the database stopped the load ({name})")
     if isinstance(error, OSError):

@@ -1,39 +1,73 @@
-"""Lines of a tab-separated file as pandas frames of texts; rows that cannot be split are rejected."""
+"""Lines of a tab-separated file as frames of texts; rows that cannot be split are rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
-import pandas as pd
+import polars as pl
+from polars.exceptions import PolarsError
 
+from .columns import LINE
 from .rejections import Rejections
 from .tsv import Lines
 
 
-def frame_of(lines: Lines, header: Sequence[str], columns: Sequence[str], rejections: Rejections) -> pd.DataFrame:
-    """Return `columns` of `lines` as texts, indexed by line number; rows that cannot be split are rejected."""
-    texts, numbers = _sound_texts(lines, len(header), rejections)
-    fields = np.array([text.split("\t") for text in texts], dtype=object).reshape(-1, len(header))
-    wanted = fields[:, [header.index(column) for column in columns]]
-    return pd.DataFrame(wanted, index=numbers, columns=list(columns), dtype=object)
+def frame_of(
+    lines: Lines,
+    header: Sequence[str],
+    columns: Sequence[str],
+    rejections: Rejections,
+    concerns: Callable[[bytes], bool] = lambda _row: True,
+) -> pl.DataFrame:
+    """Return the line numbers and `columns` of `lines` as texts; rows that cannot be split are rejected.
+
+    A row that cannot be split is left out without a word where it does not concern the load.
+    """
+    frame = _split(lines, header, columns)
+    if frame is None:
+        frame = _split(_sound(lines, len(header), rejections, concerns), header, columns)
+    assert frame is not None
+    return frame
 
 
-def _sound_texts(lines: Lines, width: int, rejections: Rejections) -> tuple[list[str], Sequence[int]]:
-    """Return the rows of `width` fields in valid UTF-8 without NUL; the whole is tried before its parts."""
+def _split(lines: Lines, header: Sequence[str], columns: Sequence[str]) -> pl.DataFrame | None:
+    """Return the columns of `lines`, None where any row has another number of fields, a NUL, or is no UTF-8."""
+    if not lines.rows:
+        return pl.DataFrame(schema={LINE: pl.Int64, **dict.fromkeys(columns, pl.String)})
     data = b"\n".join(lines.rows)
-    if lines.rows and b"\0" not in data and all(row.count(b"\t") == width - 1 for row in lines.rows):
-        try:
-            return data.decode().split("\n"), lines.numbers
-        except UnicodeDecodeError:
-            pass
-    texts, numbers = [], []
+    # No row may have more fields than the header; so many separators in all, and none has fewer.
+    if b"\0" in data or data.count(b"\t") != len(lines.rows) * (len(header) - 1):
+        return None
+    names = [f"field_{place}" for place in range(len(header))]
+    try:
+        fields = pl.read_csv(
+            data,
+            has_header=False,
+            separator="\t",
+            quote_char=None,
+            empty_string_is_null=False,
+            schema=dict.fromkeys(names, pl.String),
+            extra_columns="raise",
+        )
+    except PolarsError:
+        return None
+    # Empty lines are left out.
+    if fields.height != len(lines.rows):
+        return None
+    wanted = [pl.col(names[header.index(column)]).alias(column) for column in columns]
+    return fields.select(pl.Series(LINE, lines.numbers, pl.Int64), *wanted)
+
+
+def _sound(lines: Lines, width: int, rejections: Rejections, concerns: Callable[[bytes], bool]) -> Lines:
+    rows, numbers = [], []
     for row, number in zip(lines.rows, lines.numbers, strict=True):
+        if not concerns(row):
+            continue
         defect = _defect(row, width)
         if defect is None:
-            texts.append(row.decode())
+            rows.append(row)
             numbers.append(number)
         else:
             rejections.add([(number, row)], None, defect)
-    return texts, numbers
+    return Lines(rows, numbers)
 
 
 def _defect(row: bytes, width: int) -> str | None:

@@ -59,6 +59,14 @@ def begin(connection: sa.Connection, loads: Iterable[DatasetLoad]) -> None:
 
     Only for the holder of the load lock: nothing else can be running then.
     """
+    interrupt_running(connection)
+    rows = [{"id": load.id, "load_id": load.load_id, "dataset": load.dataset, "source": load.source} for load in loads]
+    connection.execute(sa.insert(dataset_loads).values(outcome="running"), rows)
+    connection.commit()
+
+
+def interrupt_running(connection: sa.Connection) -> None:
+    """Record that whatever seems to run was interrupted. Only for the holder of the load lock, who commits."""
     connection.execute(
         sa.update(dataset_loads)
         .where(dataset_loads.c.outcome == "running")
@@ -68,9 +76,6 @@ def begin(connection: sa.Connection, loads: Iterable[DatasetLoad]) -> None:
             finished_at=sa.func.clock_timestamp(),
         )
     )
-    rows = [{"id": load.id, "load_id": load.load_id, "dataset": load.dataset, "source": load.source} for load in loads]
-    connection.execute(sa.insert(dataset_loads).values(outcome="running"), rows)
-    connection.commit()
 
 
 def finish(

@@ -1,8 +1,9 @@
-"""One load at a time: the database session that holds the lock, with its ledger rows begun and ended."""
+"""One load at a time: the database session that holds the lock, its ledger rows begun and ended, and its helpers."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
 import psycopg2
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from shelflist.shared.database import advisory_lock
 
 from . import ledger
-from .errors import as_load_error, published_reason
+from .errors import LoadError, as_load_error, published_reason
 from .ledger import DatasetLoad
 
 LOCK_NAME = "shelflist-load"
@@ -19,15 +20,27 @@ LOCK_NAME = "shelflist-load"
 LOCK_PATIENCE_SECONDS = 2.0
 """How long a load waits for its turn: the server needs up to half a second to miss a loader that was killed."""
 
+LOCK_ATTEMPTS = 5
+"""Attempts at a transaction where somebody else's lock is in its way; each waits at most the session's lock_timeout."""
+
+# lock_not_available, deadlock_detected, serialization_failure
+_RETRIED_STATES = ("55P03", "40P01", "40001")
+
+DATABASE_PATIENCE_SECONDS = 60.0
+"""How long a load waits for a database that has gone away before it starts over."""
+
 _PARAMETERS = {
     "lock_timeout": "5s",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
-    "work_mem": "64MB",
+    "work_mem": "128MB",
+    "maintenance_work_mem": "128MB",
     "temp_buffers": "64MB",
     # Compiling a statement that runs once costs more than it gives.
     "jit": "off",
 }
+
+_T = TypeVar("_T")
 
 
 @contextmanager
@@ -38,7 +51,7 @@ def recorded_load(engine: sa.Engine, loads: Sequence[DatasetLoad]) -> Iterator[s
     a reason. Failures of database and disk leave as LoadError.
     """
     try:
-        with _exclusive_session(engine) as connection:
+        with exclusive_session(engine) as connection:
             if connection is not None:
                 ledger.begin(connection, loads)
             with _failure_recorded(engine, connection, loads):
@@ -68,7 +81,7 @@ def _failure_recorded(
 
 
 @contextmanager
-def _exclusive_session(engine: sa.Engine) -> Iterator[sa.Connection | None]:
+def exclusive_session(engine: sa.Engine) -> Iterator[sa.Connection | None]:
     """Yield a session of its own that holds the load lock, None where the lock stays taken."""
     deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
@@ -99,6 +112,50 @@ def _prepare(connection: sa.Connection) -> None:
 
 def _set(connection: sa.Connection, name: str, value: str) -> None:
     connection.execute(sa.select(sa.func.set_config(name, value, sa.false())))
+
+
+def wait_for_database(engine: sa.Engine) -> None:
+    """Return as soon as the database answers, or after DATABASE_PATIENCE_SECONDS."""
+    deadline = time.monotonic() + DATABASE_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with engine.connect():
+                return
+        except DBAPIError:
+            time.sleep(0.5)
+
+
+@contextmanager
+def second_session(engine: sa.Engine) -> Iterator[Any]:
+    """Lend a driver connection beside the load's own, prepared like it; nothing is committed at its end."""
+    with engine.connect() as connection:
+        connection.detach()
+        _prepare(connection)
+        yield connection.connection.dbapi_connection
+
+
+def in_transaction(connection: sa.Connection, work: Callable[[], _T]) -> _T:
+    """Return what `work` returns, in a transaction that is committed then.
+
+    Where others hold a lock in the way it starts over, LOCK_ATTEMPTS times in all; then LoadError.
+    """
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            result = work()
+            connection.commit()
+        except DBAPIError as error:
+            if not is_lock_in_the_way(error):
+                raise
+            connection.rollback()
+            time.sleep(attempt / 2)
+        else:
+            return result
+    raise LoadError(f"the movies stayed locked by another session in {LOCK_ATTEMPTS} attempts")
+
+
+def is_lock_in_the_way(error: DBAPIError) -> bool:
+    """Tell whether `error` says that others hold locks, so that the same transaction may succeed a moment later."""
+    return getattr(error.orig, "pgcode", None) in _RETRIED_STATES
 
 
 def _roll_back(connection: sa.Connection) -> None:

@@ -1,12 +1,13 @@
 """Tab-separated files as IMDb writes them: gzip or plain, without quoting, read block by block."""
 
-import gzip
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from isal import igzip, isal_zlib
 
 from .errors import LoadError
 
@@ -16,6 +17,7 @@ BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 16
 """Bytes kept of the beginning of a line that fills whole blocks; no sound line comes near it."""
 
+_RATIO_FROM_BYTES = 10_000_000
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -41,38 +43,51 @@ class Block:
         rows = self.data.split(b"\n")[:-1]
         return Lines(rows, range(self.first, self.first + self.count))
 
-    def lines_with(self, needle: bytes, accept: Callable[[bytes], bool]) -> Lines:
-        """Return the lines that contain `needle` and that `accept` accepts; the others cost one search."""
-        rows: list[bytes] = []
-        numbers: list[int] = []
+    def lines_with(self, needle: bytes) -> Lines:
+        """Return the lines that contain `needle`; the others cost one search."""
+        data, rows, numbers = self.data, [], []
         position, number = 0, self.first
-        while (found := self.data.find(needle, position)) >= 0:
-            start = max(self.data.rfind(b"\n", position, found) + 1, position)
-            end = self.data.find(b"\n", found)
-            number += self.data.count(b"\n", position, start)
-            row = self.data[start:end]
-            if accept(row):
-                rows.append(row)
-                numbers.append(number)
+        while (found := data.find(needle, position)) >= 0:
+            start = data.rfind(b"\n", position, found) + 1 or position
+            end = data.find(b"\n", found)
+            number += data.count(b"\n", position, start)
+            rows.append(data[start:end])
+            numbers.append(number)
             position, number = end + 1, number + 1
         return Lines(rows, numbers)
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What a file may unpack to: so many bytes, and so many times its own size."""
+
+    max_bytes: int
+    max_ratio: float = float("inf")
 
 
 class TsvFile:
     """A file that is being read: its header is known at once, its lines come in blocks, once.
 
     Memory does not grow with the file. Reading raises LoadError, naming the file, where it is damaged, cut off,
-    or unpacks to more than `max_bytes`.
+    or unpacks to more than `caps` allow.
     """
 
-    def __init__(self, name: str, stream: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, name: str, raw: IO[bytes], unpacked: IO[bytes], caps: Caps) -> None:
         self.name = name
         self.rows_read = 0
-        self._blocks = _whole_lines(_chunks(name, stream, max_bytes))
+        self.size = os.fstat(raw.fileno()).st_size
+        """Bytes of the file as it is stored."""
+        self._raw = raw
+        self._blocks = _whole_lines(_chunks(name, unpacked, raw, caps))
         header, _, self._rest = next(self._blocks, b"").partition(b"\n")
         if not header.strip():
             raise LoadError(f"{name} is empty")
         self.header = tuple(header.removeprefix(_BYTE_ORDER_MARK).decode(errors="replace").split("\t"))
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of the stored file that were read by now."""
+        return self._raw.tell()
 
     def require(self, columns: Iterable[str]) -> None:
         """Raise LoadError unless the header names each of `columns` exactly once, in whatever order."""
@@ -96,7 +111,7 @@ class TsvFile:
 
 
 @contextmanager
-def open_tsv(path: Path, max_bytes: int) -> Iterator[TsvFile]:
+def open_tsv(path: Path, caps: Caps) -> Iterator[TsvFile]:
     """Open a file to be read, unpacking it where its name ends in .gz; raises LoadError where that cannot be."""
     try:
         raw = path.open("rb")
@@ -104,11 +119,11 @@ def open_tsv(path: Path, max_bytes: int) -> Iterator[TsvFile]:
         raise LoadError(f"cannot read {path.name}: {error.strerror}") from error
     with raw:
         if path.suffix != ".gz":
-            yield TsvFile(path.name, raw, max_bytes)
+            yield TsvFile(path.name, raw, raw, caps)
             return
         _check_magic(path.name, raw)
-        with gzip.GzipFile(fileobj=raw, mode="rb") as unpacked:
-            yield TsvFile(path.name, unpacked, max_bytes)  # type: ignore[arg-type] # it is a binary file but in name
+        with igzip.IGzipFile(fileobj=raw, mode="rb") as unpacked:  # type: ignore[no-untyped-call]
+            yield TsvFile(path.name, raw, unpacked, caps)  # type: ignore[arg-type] # it is a binary file but in name
 
 
 def batches(parts: Iterable[Lines], size: int) -> Iterator[Lines]:
@@ -135,18 +150,21 @@ def _check_magic(name: str, raw: IO[bytes]) -> None:
         raise LoadError(f"{name} is not a gzip file{hint}")
 
 
-def _chunks(name: str, stream: IO[bytes], max_bytes: int) -> Iterator[bytes]:
+def _chunks(name: str, unpacked: IO[bytes], raw: IO[bytes], caps: Caps) -> Iterator[bytes]:
     """Yield what is read; the read is bounded, so that a gzip bomb is noticed before it fills the memory."""
     total = 0
     try:
-        while chunk := stream.read(BLOCK_BYTES):
+        while chunk := unpacked.read(BLOCK_BYTES):
             total += len(chunk)
-            if total > max_bytes:
-                raise LoadError(f"{name} holds more than {max_bytes:,} bytes")
+            if total > caps.max_bytes:
+                raise LoadError(f"{name} holds more than {caps.max_bytes:,} bytes")
+            # What is unpacked first stands for no ratio yet.
+            if total > _RATIO_FROM_BYTES and total > caps.max_ratio * raw.tell():
+                raise LoadError(f"{name} unpacks to more than {caps.max_ratio:g} times its size")
             yield chunk
     except EOFError as error:
         raise LoadError(f"{name} is cut off before its end") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except (igzip.BadGzipFile, isal_zlib.error) as error:  # type: ignore[misc] # it has no types
         detail = "its checksum is wrong" if "CRC" in str(error) else "it cannot be unpacked"
         raise LoadError(f"{name} is damaged: {detail}") from error
     except OSError as error:

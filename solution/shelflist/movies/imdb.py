@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -11,20 +12,30 @@ from sqlalchemy.exc import DBAPIError
 from uuid6 import uuid7
 
 from shelflist.ingest import ledger
-from shelflist.ingest.errors import LoadError
+from shelflist.ingest.errors import DatabaseLost, LoadRefused
+from shelflist.ingest.gates import check_gates
+from shelflist.ingest.janitor import janitor
 from shelflist.ingest.ledger import DatasetLoad
 from shelflist.ingest.reporter import Reporter
-from shelflist.ingest.sessions import recorded_load
+from shelflist.ingest.sessions import recorded_load, wait_for_database
 from shelflist.ingest.sources import sha256_of
-from shelflist.ingest.tsv import open_tsv
+from shelflist.ingest.standby import Standby, create_schema, drop_schema
+from shelflist.ingest.tsv import Caps, open_tsv
 from shelflist.shared.settings import Settings
 
+from . import imdb_merge
+from .imdb_exchange import TABLES, Exchange, Read, fill_from_staged, put_in_place
 from .imdb_files import BASICS, RATINGS, Origin, is_sample
-from .imdb_merge import MergeCounts, merge
+from .imdb_gates import imdb_gates
+from .imdb_genres import GenreLists
+from .imdb_merge import STAGED, MergeCounts
 from .imdb_rows import BASICS_REQUIRED, RATINGS_NAMES
-from .imdb_staging import stage
+from .imdb_staging import Destination, Source, Staged, stage
 
 Outcome = Literal["loaded", "unchanged", "kept", "already running"]
+
+EXCHANGE_ROWS, EXCHANGE_SHARE = 20_000, 0.1
+"""So many movies, and such a share of all, must differ before whole tables are exchanged instead of changed."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +71,40 @@ def load_imdb(
 
     Without `source` it is the setting IMDB_SOURCE, without that the generated sample, which never replaces what
     another source gave unless it is named. Users' movies stay. Files that are served already are not loaded again,
-    unless `force`; `force` also accepts any share of rejected rows. One load runs at a time.
+    unless `force`; `force` also overrides the gates. One load runs at a time.
     Raises LoadError after recording it in the ledger; nothing has changed then.
     """
     started = time.monotonic()
     origin = Origin.chosen(source, settings)
-    load_id = str(uuid7())
-    loads = [DatasetLoad(load_id, dataset, origin.ledger_name(dataset)) for dataset in (BASICS, RATINGS)]
-    outcome: Outcome = "kept"
     if source is None and settings.imdb_source is None and _serves_another_source(engine):
-        return _ended(outcome, loads, started, reporter)
-    with recorded_load(engine, loads) as connection:
-        outcome = "already running"
-        if connection is not None:
-            outcome = _Load(connection, settings, origin, loads, force, reporter).run()
+        return _ended("kept", _loads(origin, reporter), started, reporter)
+    attempt = partial(_attempt, engine, settings, origin, force, reporter)
+    try:
+        outcome, loads = attempt()
+    except DatabaseLost:
+        # A server that is restarted: once more from the start, with the files that are here already.
+        wait_for_database(engine)
+        reporter.phases.clear()
+        outcome, loads = attempt()
     return _ended(outcome, loads, started, reporter)
+
+
+def _attempt(
+    engine: sa.Engine, settings: Settings, origin: Origin, force: bool, reporter: Reporter
+) -> tuple[Outcome, list[DatasetLoad]]:
+    loads = _loads(origin, reporter)
+    with janitor(engine), recorded_load(engine, loads) as connection:
+        if connection is None:
+            return "already running", loads
+        return _Load(engine, connection, settings, origin, loads, force, reporter).run(), loads
+
+
+def _loads(origin: Origin, reporter: Reporter) -> list[DatasetLoad]:
+    load_id = str(uuid7())
+    return [
+        DatasetLoad(load_id, dataset, origin.ledger_name(dataset), phases=reporter.phases)
+        for dataset in (BASICS, RATINGS)
+    ]
 
 
 def _ended(outcome: Outcome, loads: list[DatasetLoad], started: float, reporter: Reporter) -> LoadResult:
@@ -94,6 +124,7 @@ def _serves_another_source(engine: sa.Engine) -> bool:
 class _Load:
     """One load that holds the lock."""
 
+    engine: sa.Engine
     connection: sa.Connection
     settings: Settings
     origin: Origin
@@ -102,6 +133,7 @@ class _Load:
     reporter: Reporter
 
     def run(self) -> Outcome:
+        drop_schema(self.connection)
         may_be_unchanged = not self.force and self._is_intact()
         if may_be_unchanged:
             for load in self.loads:
@@ -115,9 +147,11 @@ class _Load:
                 load.sha256 = sha256_of(files[load.dataset])
             if may_be_unchanged and self._is_served():
                 return self._end_unchanged()
-            staged = self._stage(files)
-        self._check(staged)
-        self._merge()
+            create_schema(self.connection)
+            try:
+                self._load(files)
+            finally:
+                self._clean_up()
         return "loaded"
 
     def _is_intact(self) -> bool:
@@ -138,34 +172,63 @@ class _Load:
         self.connection.commit()
         return "unchanged"
 
-    def _stage(self, files: dict[str, Path]) -> int:
+    def _clean_up(self) -> None:
+        """Remove what was built and not put in place; where the database is gone, the next load does it."""
+        with suppress(DBAPIError):
+            self.connection.rollback()
+            drop_schema(self.connection)
+
+    def _load(self, files: dict[str, Path]) -> None:
+        standby = Standby(self.engine, self.connection, TABLES)
+        is_possible = standby.is_possible()
+        is_first = is_possible and not self.connection.scalar(sa.text(_ANY))
+        self.connection.commit()
+        if is_first:
+            staged = self._stage(files, *(Destination(standby.create_statements(n), standby.table(n)) for n in TABLES))
+            self._check(staged)
+            self._exchange(standby, staged.genres, Read(staged.movies))
+            return
+        staged = self._stage(files, Destination([_STAGED], STAGED))
+        self._check(staged)
+        with self.reporter.phase("comparing"):
+            differences = imdb_merge.compare(self.connection)
+        if is_possible and differences.count >= EXCHANGE_ROWS and differences.share > EXCHANGE_SHARE:
+            with self.reporter.phase("copying"):
+                fill_from_staged(self.connection, standby, staged.genres)
+            read = Read(differences.staged, differences.served, differences.changed)
+            self._exchange(standby, staged.genres, read)
+        else:
+            self._merge(staged.genres)
+
+    def _stage(self, files: dict[str, Path], movies: Destination, links: Destination | None = None) -> Staged:
         basics, ratings = self.loads
-        limit = self.settings.imdb_max_bytes
-        with open_tsv(files[BASICS], limit) as basics_file, open_tsv(files[RATINGS], limit) as ratings_file:
+        caps = Caps(self.settings.imdb_max_bytes, self.settings.imdb_max_ratio)
+        with open_tsv(files[BASICS], caps) as basics_file, open_tsv(files[RATINGS], caps) as ratings_file:
             # Both, before anything is written.
             basics_file.require(BASICS_REQUIRED)
             ratings_file.require(RATINGS_NAMES)
-            return stage(self.connection, (basics_file, basics), (ratings_file, ratings), self.reporter)
+            sources = (Source(basics_file, basics), Source(ratings_file, ratings))
+            return stage(self.engine, GenreLists(self.connection), sources, (movies, links), self.reporter)
 
-    def _check(self, staged: int) -> None:
-        basics, ratings = self.loads
-        if staged == 0:
-            raise LoadError("title.basics holds no movie that can be loaded")
-        for load, looked_at in ((basics, staged + basics.rejections.count), (ratings, ratings.rows_read)):
-            share = load.rejections.count / max(looked_at, 1)
-            if share > self.settings.imdb_max_rejected_share and not self.force:
-                raise LoadError(
-                    f"{share:.1%} of the rows of {load.dataset} are bad, "
-                    f"more than the {self.settings.imdb_max_rejected_share:.1%} allowed"
-                )
+    def _check(self, staged: Staged) -> None:
+        if staged.movies == 0:
+            raise LoadRefused("title.basics holds no movie that can be loaded")
+        served = ledger.current(self.connection, BASICS)
+        self.connection.commit()
+        if served is not None and is_sample(served.source):
+            # How many movies a sample has is a matter of taste.
+            served = None
+        check_gates(imdb_gates(self.settings, staged.movies, served, *self.loads), self.loads, force=self.force)
 
-    def _merge(self) -> None:
+    def _merge(self, genres: GenreLists) -> None:
         with self.reporter.phase("merging"):
-            counts = merge(self.connection, self._record)
-            self.reporter.advance(counts.changed)
-        if counts.changed:
+            counts = imdb_merge.merge(self.connection, genres, self._record)
+        if counts.inserted + counts.updated + counts.deleted:
             with self.reporter.phase("analyzing"):
                 self._analyze()
+
+    def _exchange(self, standby: Standby, genres: GenreLists, read: Read) -> None:
+        put_in_place(Exchange(self.connection, standby, genres, read), self.reporter, self._record)
 
     def _record(self, counts: MergeCounts) -> None:
         basics, ratings = self.loads
@@ -182,9 +245,12 @@ class _Load:
             self.connection.commit()
 
 
+_ANY = "SELECT EXISTS (SELECT FROM movies WHERE source = 'imdb')"
 _PRESENT = """
 SELECT
     count(*) FILTER (WHERE source = 'imdb') AS imdb,
     count(*) FILTER (WHERE source = 'user' AND imdb_id IS NOT NULL) AS users
 FROM movies
 """
+# Written without the write-ahead log: after a crash of the server it is empty, and the load has failed anyway.
+_STAGED = f"CREATE UNLOGGED TABLE {STAGED} (LIKE movies INCLUDING DEFAULTS)"

@@ -56,15 +56,27 @@ class Origin:
     def files(self, loads: list[DatasetLoad], reporter: Reporter) -> Iterator[dict[str, Path] | None]:
         """Yield the path of each dataset's file; None where a server says that the loads' validators still hold.
 
-        Raises LoadError where the source is missing, unreadable or unreachable.
+        Downloads are removed in the end, unless an exception leaves the block: then the next load of the same source
+        goes on with what has come. Raises LoadError where the source is missing, unreadable or unreachable.
         """
         if self.source is not None and is_url(self.source):
             with self._downloaded(self.source, loads, reporter) as files:
                 yield files
             return
+        self._forget_downloads()
         directory = self._sample(reporter) if self.source is None else Path(self.source)
         found = local_files(directory, [file_name(load.dataset) for load in loads])
         yield {load.dataset: found[file_name(load.dataset)] for load in loads}
+
+    @property
+    def _download_directory(self) -> Path:
+        return self.settings.state_directory / "downloads"
+
+    def _forget_downloads(self) -> None:
+        if self._download_directory.is_dir() and any(self._download_directory.iterdir()):
+            from shelflist.ingest.downloads import forget_downloads
+
+            forget_downloads(self._download_directory)
 
     @property
     def _sample_directory(self) -> Path:
@@ -85,13 +97,14 @@ class Origin:
     @contextmanager
     def _downloaded(self, base: str, loads: list[DatasetLoad], reporter: Reporter) -> Iterator[dict[str, Path] | None]:
         # Imported here: the HTTP client costs a tenth of a second that most starts need not spend.
-        from shelflist.ingest.fetching import Remote, download_directory, fetch, limits_of
+        from shelflist.ingest.downloads import kept_downloads
+        from shelflist.ingest.fetching import Remote, fetch, limits_of
 
-        with download_directory(self.settings.state_directory) as directory:
-            files = {
-                load.dataset: Remote(file_url(base, file_name(load.dataset)), directory / file_name(load.dataset))
-                for load in loads
-            }
-            with reporter.phase("downloading"):
-                is_new = fetch(loads, files, limits_of(self.settings))
+        names = {load.dataset: file_name(load.dataset) for load in loads}
+        files = {
+            dataset: Remote(file_url(base, name), self._download_directory / name) for dataset, name in names.items()
+        }
+        with kept_downloads(self._download_directory, {file.target: file.url for file in files.values()}):
+            with reporter.phase("downloading", unit="bytes"):
+                is_new = fetch(loads, files, limits_of(self.settings), reporter)
             yield {dataset: file.target for dataset, file in files.items()} if is_new else None

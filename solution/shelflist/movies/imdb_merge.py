@@ -1,24 +1,21 @@
-"""The merge: one transaction makes the staged movies those that are served, and touches only what differs."""
+"""Changes in place: one short transaction makes the staged movies those that are served, and touches what differs."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from shelflist.ingest.errors import LoadError
+from shelflist.ingest.sessions import in_transaction
 
-MERGE_ATTEMPTS = 5
-"""Attempts at the merge where somebody else's lock is in its way; each waits at most the session's lock_timeout."""
+from .imdb_genres import GenreLists
 
-# lock_not_available, deadlock_detected, serialization_failure
-_RETRIED_STATES = ("55P03", "40P01", "40001")
+STAGED = "shelflist_next.staged_movies"
+"""The table of staged movies: like movies, without keys and indexes."""
 
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """Movies that a merge left to IMDb, of them rated ones, left to users (shadowed), and changed."""
+    """Movies that a load left to IMDb, of them rated ones, left to users (shadowed), and changed."""
 
     kept: int
     rated: int
@@ -27,44 +24,72 @@ class MergeCounts:
     updated: int
     deleted: int
 
+
+@dataclass(frozen=True)
+class Differences:
+    """How many movies are served, staged, and differ."""
+
+    served: int
+    staged: int
+    added: int
+    changed: int
+    removed: int
+
     @property
-    def changed(self) -> int:
-        """Return how many movies the merge wrote."""
-        return self.inserted + self.updated + self.deleted
+    def count(self) -> int:
+        """How many movies differ."""
+        return self.added + self.changed + self.removed
+
+    @property
+    def share(self) -> float:
+        """The share of movies that differ."""
+        return self.count / max(self.served, self.staged, 1)
 
 
-# In the order of the keys: two transactions that add the same genres wait for each other, not in a circle.
-_INSERT_GENRES = """
-INSERT INTO genres (name, name_key)
-SELECT DISTINCT ON (s.name_key) s.name, s.name_key
-FROM staged_genres s
-WHERE NOT EXISTS (SELECT FROM genres g WHERE g.name_key = s.name_key)
-ORDER BY s.name_key, s.name
-ON CONFLICT DO NOTHING
+_RENAME_GENRE = """
+UPDATE shelflist_next.staged_movies
+SET genres = array_replace(genres, :ours, :theirs)
+WHERE genres @> ARRAY[:ours]
 """
 
-# Each different list of genres once, as the genres table spells them, in the file's order, none twice.
-_GENRE_LISTS = """
-CREATE TEMPORARY TABLE genre_lists ON COMMIT DROP AS
+_COMPARE = """
+CREATE TEMPORARY TABLE changes AS
 SELECT
-    named.genres,
-    array_agg(named.id ORDER BY named.place) AS ids,
-    array_agg(named.name ORDER BY named.place) AS names
-FROM (
-    SELECT list.genres, g.id, g.name, min(part.place) AS place
-    FROM (SELECT DISTINCT genres FROM staged_movies WHERE genres IS NOT NULL) AS list
-    CROSS JOIN LATERAL unnest(string_to_array(list.genres, ',')) WITH ORDINALITY AS part (name, place)
-    JOIN staged_genres s ON s.name = part.name
-    JOIN genres g ON g.name_key = s.name_key
-    GROUP BY list.genres, g.id, g.name
-) AS named
-GROUP BY named.genres
+    coalesce(s.id, m.id) AS id,
+    CASE WHEN m.id IS NULL THEN 'added' WHEN s.id IS NULL THEN 'removed' ELSE 'changed' END AS kind
+FROM shelflist_next.staged_movies s
+FULL JOIN (SELECT * FROM movies WHERE source = 'imdb') AS m ON m.id = s.id
+WHERE s.id IS NULL
+   OR m.id IS NULL
+   OR (m.title, m.title_key, m.original_title, m.year, m.runtime, m.rating, m.votes, m.genres)
+      IS DISTINCT FROM
+      (s.title, s.title_key, s.original_title, s.year, s.runtime, s.rating, s.votes, s.genres)
+"""
+
+_DIFFERENCES = """
+SELECT
+    (SELECT count(*) FROM movies WHERE source = 'imdb'),
+    (SELECT count(*) FROM shelflist_next.staged_movies),
+    count(*) FILTER (WHERE kind = 'added'),
+    count(*) FILTER (WHERE kind = 'changed'),
+    count(*) FILTER (WHERE kind = 'removed')
+FROM changes
+"""
+
+# Links first: to follow the key from each movie costs more.
+_DELETE_LINKS_OF_REMOVED = """
+DELETE FROM movie_genres l
+USING changes c
+WHERE c.kind = 'removed'
+  AND l.movie_id = c.id
 """
 
 _DELETE_MOVIES = """
 DELETE FROM movies m
-WHERE m.source = 'imdb'
-  AND NOT EXISTS (SELECT FROM staged_movies s WHERE s.id = m.id)
+USING changes c
+WHERE c.kind = 'removed'
+  AND m.id = c.id
+  AND m.source = 'imdb'
 """
 
 _UPDATE_MOVIES = """
@@ -76,15 +101,13 @@ SET title = s.title,
     runtime = s.runtime,
     rating = s.rating,
     votes = s.votes,
-    genres = coalesce(l.names, '{}'),
+    genres = s.genres,
     updated_at = now()
-FROM staged_movies s
-LEFT JOIN genre_lists l ON l.genres = s.genres
-WHERE m.id = s.id
+FROM changes c
+JOIN shelflist_next.staged_movies s ON s.id = c.id
+WHERE c.kind = 'changed'
+  AND m.id = c.id
   AND m.source = 'imdb'
-  AND (m.title, m.title_key, m.original_title, m.year, m.runtime, m.rating, m.votes, m.genres)
-      IS DISTINCT FROM
-      (s.title, s.title_key, s.original_title, s.year, s.runtime, s.rating, s.votes, coalesce(l.names, '{}'))
 """
 
 # A user's movie that carries the same imdb_id stays: IMDb's row gives way, even to one that is just being added.
@@ -92,43 +115,42 @@ _INSERT_MOVIES = """
 INSERT INTO movies
     (id, title, title_key, original_title, year, runtime, rating, votes, genres, imdb_id, source)
 SELECT
-    s.id, s.title, s.title_key, s.original_title, s.year, s.runtime, s.rating, s.votes,
-    coalesce(l.names, '{}'), s.tconst, 'imdb'
-FROM staged_movies s
-LEFT JOIN genre_lists l ON l.genres = s.genres
-WHERE NOT EXISTS (SELECT FROM movies m WHERE m.id = s.id)
-ORDER BY s.title_key
+    s.id, s.title, s.title_key, s.original_title, s.year, s.runtime, s.rating, s.votes, s.genres, s.imdb_id, s.source
+FROM changes c
+JOIN shelflist_next.staged_movies s ON s.id = c.id
+WHERE c.kind = 'added'
 ON CONFLICT DO NOTHING
 """
 
 _WANTED_LINKS = """
 CREATE TEMPORARY TABLE wanted_links ON COMMIT DROP AS
-SELECT m.id AS movie_id, unnest(l.ids) AS genre_id, m.title_key, m.year, m.runtime, m.rating, m.votes
-FROM movies m
-JOIN staged_movies s ON s.id = m.id
-JOIN genre_lists l ON l.genres = s.genres
+SELECT m.id AS movie_id, g.id AS genre_id, m.title_key, m.year, m.runtime, m.rating, m.votes
+FROM changes c
+JOIN movies m ON m.id = c.id
+CROSS JOIN LATERAL unnest(m.genres) AS genre (name)
+JOIN genres g ON g.name = genre.name
 WHERE m.source = 'imdb'
 """
 
 _DELETE_LINKS = """
-DELETE FROM movie_genres g
-USING movies m
-WHERE m.id = g.movie_id
-  AND m.source = 'imdb'
-  AND NOT EXISTS (SELECT FROM wanted_links w WHERE w.movie_id = g.movie_id AND w.genre_id = g.genre_id)
+DELETE FROM movie_genres l
+USING changes c
+WHERE c.kind = 'changed'
+  AND l.movie_id = c.id
+  AND NOT EXISTS (SELECT FROM wanted_links w WHERE w.movie_id = l.movie_id AND w.genre_id = l.genre_id)
 """
 
 _UPDATE_LINKS = """
-UPDATE movie_genres g
+UPDATE movie_genres l
 SET title_key = w.title_key,
     year = w.year,
     runtime = w.runtime,
     rating = w.rating,
     votes = w.votes
 FROM wanted_links w
-WHERE g.movie_id = w.movie_id
-  AND g.genre_id = w.genre_id
-  AND (g.title_key, g.year, g.runtime, g.rating, g.votes)
+WHERE l.movie_id = w.movie_id
+  AND l.genre_id = w.genre_id
+  AND (l.title_key, l.year, l.runtime, l.rating, l.votes)
       IS DISTINCT FROM
       (w.title_key, w.year, w.runtime, w.rating, w.votes)
 """
@@ -137,8 +159,26 @@ _INSERT_LINKS = """
 INSERT INTO movie_genres (movie_id, genre_id, title_key, year, runtime, rating, votes)
 SELECT w.movie_id, w.genre_id, w.title_key, w.year, w.runtime, w.rating, w.votes
 FROM wanted_links w
-WHERE NOT EXISTS (SELECT FROM movie_genres g WHERE g.movie_id = w.movie_id AND g.genre_id = w.genre_id)
-ORDER BY w.genre_id, w.title_key
+WHERE NOT EXISTS (SELECT FROM movie_genres l WHERE l.movie_id = w.movie_id AND l.genre_id = w.genre_id)
+"""
+
+_NOTE_REMOVED = """
+INSERT INTO removed_movies (id, imdb_id, title, removed_at)
+SELECT m.id, m.imdb_id, m.title, now()
+FROM changes c
+JOIN movies m ON m.id = c.id
+WHERE c.kind = 'removed'
+  AND m.source = 'imdb'
+ON CONFLICT (id) DO UPDATE SET title = EXCLUDED.title, removed_at = EXCLUDED.removed_at
+"""
+
+_FORGET_RETURNED = """
+DELETE FROM removed_movies r
+USING changes c
+JOIN movies m ON m.id = c.id
+WHERE r.id = c.id
+  AND c.kind = 'added'
+  AND m.source = 'imdb'
 """
 
 _COUNTS = """
@@ -148,41 +188,53 @@ SELECT
     (
         SELECT count(*)
         FROM movies u
-        JOIN staged_movies s ON s.tconst = u.imdb_id
+        JOIN shelflist_next.staged_movies s ON s.imdb_id = u.imdb_id
         WHERE u.source = 'user'
     ) AS shadowed
 FROM movies
 """
 
 
-def merge(connection: sa.Connection, record: Callable[[MergeCounts], None]) -> MergeCounts:
-    """Make IMDb's rows in movies, genres and movie_genres equal to what is staged, let `record` write, and commit.
+def compare(connection: sa.Connection) -> Differences:
+    """Note what differs between the staged and the served movies, for `merge`, and commit; IMDb's rows alone count."""
+    _rows(connection, "ANALYZE shelflist_next.staged_movies")
+    _rows(connection, "DROP TABLE IF EXISTS changes")
+    _rows(connection, _COMPARE)
+    _rows(connection, "ANALYZE changes")
+    differences = Differences(*connection.execute(sa.text(_DIFFERENCES)).one())
+    connection.commit()
+    return differences
+
+
+def merge(connection: sa.Connection, genres: GenreLists, record: Callable[[MergeCounts], None]) -> MergeCounts:
+    """Apply what `compare` has noted, with the genres that are new, let `record` write, and commit.
 
     Users' rows are not touched. Readers see the rows before or the rows after; only row locks are taken. Where
-    others hold a lock in the way, it starts over, MERGE_ATTEMPTS times in all; then LoadError.
+    others hold a lock in the way, it starts over; after some attempts LoadError.
     """
-    for attempt in range(1, MERGE_ATTEMPTS + 1):
-        try:
-            counts = _merge(connection)
-            record(counts)
-            connection.commit()
-        except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in _RETRIED_STATES:
-                raise
-            connection.rollback()
-            time.sleep(attempt / 2)
-        else:
-            return counts
-    raise LoadError(f"the movies stayed locked by another session in {MERGE_ATTEMPTS} attempts")
+
+    def work() -> MergeCounts:
+        _store_genres(connection, genres)
+        counts = _merge(connection)
+        record(counts)
+        return counts
+
+    return in_transaction(connection, work)
+
+
+def _store_genres(connection: sa.Connection, genres: GenreLists) -> None:
+    """Where somebody has stored a new genre meanwhile under another spelling, the staged movies follow that."""
+    for ours, theirs in genres.store(connection):
+        connection.execute(sa.text(_RENAME_GENRE), {"ours": ours.name, "theirs": theirs.name})
 
 
 def _merge(connection: sa.Connection) -> MergeCounts:
-    _rows(connection, _INSERT_GENRES)
-    _rows(connection, _GENRE_LISTS)
-    _rows(connection, "ANALYZE genre_lists")
+    _rows(connection, _NOTE_REMOVED)
+    _rows(connection, _DELETE_LINKS_OF_REMOVED)
     deleted = _rows(connection, _DELETE_MOVIES)
     updated = _rows(connection, _UPDATE_MOVIES)
     inserted = _rows(connection, _INSERT_MOVIES)
+    _rows(connection, _FORGET_RETURNED)
     _rows(connection, _WANTED_LINKS)
     _rows(connection, "ANALYZE wanted_links")
     for statement in (_DELETE_LINKS, _UPDATE_LINKS, _INSERT_LINKS):

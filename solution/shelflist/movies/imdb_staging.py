@@ -1,158 +1,138 @@
-"""Staging of IMDb's files: checked rows go by COPY into temporary tables, which vanish with the session."""
+"""Reading of IMDb's files: checked, typed and joined rows go by COPY into tables that nobody sees yet."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 
-import pandas as pd
+import polars as pl
 import sqlalchemy as sa
 
-from shelflist.ingest.copying import copy_frame
-from shelflist.ingest.errors import LoadError
+from shelflist.ingest.copying import BinaryCopy
 from shelflist.ingest.ledger import DatasetLoad
-from shelflist.ingest.rejections import SAMPLE_ROWS, Rejections
+from shelflist.ingest.prefetching import prefetched
+from shelflist.ingest.rejections import Rejections
 from shelflist.ingest.reporter import Reporter
-from shelflist.ingest.tsv import Lines, TsvFile, batches
-from shelflist.shared.folding import fold
+from shelflist.ingest.sessions import second_session
+from shelflist.ingest.tsv import Block, Lines, TsvFile, batches
 
-from .imdb_rows import basics_frame, is_movie_line, ratings_frame
+from .imdb_genres import GenreLists
+from .imdb_joining import Ratings, Unrepeated
+from .imdb_rows import MOVIE, basics_frame, ratings_frame
+from .tables import SORT_COLUMNS
 
-MAX_GENRES = 1_000
-"""Different genres that a file may bring: more are a shifted column, not genres (IMDb has 28)."""
+# Rows of a frame: enough that the cost of each call does not count, few enough to stay small.
+_MOVIES_AT_ONCE = 20_000
+_RATINGS_AT_ONCE = 50_000
+_BATCHES_AHEAD = 2
 
-# Rows of a frame: enough that pandas' cost for each call does not count, few enough to stay small.
-_FRAME_ROWS = 20_000
+MOVIE_COLUMNS = [
+    *("id", "title", "title_key", "original_title", "year", "runtime"),
+    *("rating", "votes", "genres", "imdb_id", "source"),
+]
+LINK_COLUMNS = ["movie_id", "genre_id", *SORT_COLUMNS]
 
-_TABLES = """
-CREATE TEMPORARY TABLE staged_basics (
-    line           bigint NOT NULL,
-    tconst         text COLLATE "C" NOT NULL,
-    id             uuid NOT NULL,
-    title          text NOT NULL,
-    title_key      text COLLATE "C" NOT NULL,
-    original_title text,
-    year           smallint,
-    runtime        integer,
-    genres         text
-);
-CREATE TEMPORARY TABLE staged_ratings (
-    line   bigint NOT NULL,
-    tconst text COLLATE "C" NOT NULL,
-    rating numeric(3, 1) NOT NULL,
-    votes  integer NOT NULL
-)
-"""
 
-# One row for each tconst: where the files repeat one, the first line of each wins.
-_JOIN = """
-CREATE TEMPORARY TABLE staged_movies AS
-SELECT DISTINCT ON (b.tconst)
-    b.id, b.tconst, b.title, b.title_key, b.original_title, b.year, b.runtime, r.rating, r.votes, b.genres
-FROM staged_basics b
-LEFT JOIN staged_ratings r ON r.tconst = b.tconst
-ORDER BY b.tconst, b.line, r.line
-"""
+@dataclass(frozen=True)
+class Destination:
+    """A table to fill: the statements that make it, and its name."""
 
-_REPEATED = """
-SELECT line, tconst, count(*) OVER () AS repeated
-FROM (
-    SELECT line, tconst, row_number() OVER (PARTITION BY tconst ORDER BY line) AS place
-    FROM {table}
-) AS numbered
-WHERE place > 1
-ORDER BY line
-LIMIT :most
-"""
+    made_by: Sequence[str]
+    name: str
 
-_GENRE_NAMES = """
-SELECT DISTINCT unnest(string_to_array(genres, ','))
-FROM (SELECT DISTINCT genres FROM staged_movies) AS lists
-LIMIT :most
-"""
 
-_GENRES_TABLE = """
-CREATE TEMPORARY TABLE staged_genres (
-    name     text PRIMARY KEY,
-    name_key text COLLATE "C" NOT NULL
-)
-"""
+@dataclass
+class Staged:
+    """What was read: how many movies, and the genres that they name."""
+
+    movies: int
+    genres: GenreLists
+
+
+@dataclass(frozen=True)
+class Source:
+    """One of the files, and its row of the ledger."""
+
+    file: TsvFile
+    load: DatasetLoad
 
 
 def stage(
-    connection: sa.Connection,
-    basics: tuple[TsvFile, DatasetLoad],
-    ratings: tuple[TsvFile, DatasetLoad],
+    engine: sa.Engine,
+    genres: GenreLists,
+    sources: tuple[Source, Source],
+    destinations: tuple[Destination, Destination | None],
     reporter: Reporter,
-) -> int:
-    """Stage both files as staged_movies and staged_genres, commit, and return the number of movies staged.
+) -> Staged:
+    """Read both files (title.basics, title.ratings) into tables for movies and for their genres, and commit them.
 
-    The session must be new: nothing may be staged in it yet. Rows read and rejected are counted in the loads.
+    Rows read and rejected are counted in the ledger's rows. Raises LoadError, psycopg2.Error.
     """
-    for statement in _TABLES.split(";"):
-        connection.execute(sa.text(statement))
-    with reporter.phase("reading title.ratings"):
-        _copy(connection, "staged_ratings", ratings, _every_line(ratings[0], reporter), ratings_frame)
-    with reporter.phase("reading title.basics"):
-        _copy(connection, "staged_basics", basics, _movie_lines(basics[0], reporter), basics_frame)
-    with reporter.phase("joining"):
-        staged = _join(connection, basics[1], ratings[1])
-    connection.commit()
+    movies, links = destinations
+    basics, ratings = sources
+    with reporter.phase("reading title.ratings", total=ratings.file.size):
+        frames = _frames(ratings, _RATINGS_AT_ONCE, Block.every_line, ratings_frame, reporter)
+        rated = Ratings(frames, ratings.load.rejections)
+    staged = Staged(0, genres)
+    with reporter.phase("reading title.basics", total=basics.file.size), ExitStack() as stack:
+        into_movies = stack.enter_context(_copy(engine, movies, MOVIE_COLUMNS))
+        into_links = stack.enter_context(_copy(engine, links, LINK_COLUMNS)) if links else None
+        unrepeated = Unrepeated(basics.load.rejections)
+        for read in _frames(basics, _MOVIES_AT_ONCE, _movie_lines, basics_frame, reporter):
+            frame = _with_genres(rated.joined(unrepeated.of(read)), staged.genres)
+            staged.movies += frame.height
+            into_movies.write(frame)
+            if into_links is not None:
+                into_links.write(_links(frame))
     return staged
 
 
-Frame = Callable[[Lines, tuple[str, ...], Rejections], pd.DataFrame]
+def _movie_lines(block: Block) -> Lines:
+    return block.lines_with(MOVIE)
 
 
-def _copy(
-    connection: sa.Connection,
-    table: str,
-    source: tuple[TsvFile, DatasetLoad],
-    lines: Iterator[Lines],
-    frame_of: Frame,
-) -> None:
-    file, load = source
+Frame = Callable[[Lines, tuple[str, ...], Rejections], pl.DataFrame]
+
+
+def _frames(
+    source: Source, at_once: int, lines_of: Callable[[Block], Lines], frame_of: Frame, reporter: Reporter
+) -> Iterator[pl.DataFrame]:
+    """Yield the frames of a file, which is unpacked and searched in a thread of its own meanwhile."""
+    file, load = source.file, source.load
+    lines = batches((lines_of(block) for block in file.blocks()), at_once)
+    rows = consumed = 0
     try:
-        for batch in batches(lines, _FRAME_ROWS):
-            copy_frame(connection, table, frame_of(batch, file.header, load.rejections))
+        with closing(prefetched(lines, _BATCHES_AHEAD)) as ahead:
+            for batch in ahead:
+                yield frame_of(batch, file.header, load.rejections)
+                reporter.advance(file.rows_read - rows, done=file.consumed - consumed)
+                rows, consumed = file.rows_read, file.consumed
     finally:
         load.rows_read = file.rows_read
+    reporter.advance(file.rows_read - rows, done=file.consumed - consumed)
 
 
-def _every_line(file: TsvFile, reporter: Reporter) -> Iterator[Lines]:
-    for block in file.blocks():
-        lines = block.every_line()
-        yield lines
-        reporter.advance(len(lines.rows))
+def _with_genres(movies: pl.DataFrame, genres: GenreLists) -> pl.DataFrame:
+    """Replace the file's lists of genres by the catalogue's names, and add their ids as genre_ids."""
+    lists = genres.of(movies["genres"])
+    return movies.join(lists, on="genres", how="left", maintain_order="left").with_columns(
+        pl.col("names").fill_null(pl.lit([], pl.List(pl.String))).alias("genres"),
+        pl.col("tconst").alias("imdb_id"),
+        pl.lit("imdb").alias("source"),
+    )
 
 
-def _movie_lines(file: TsvFile, reporter: Reporter) -> Iterator[Lines]:
-    accept = is_movie_line(file.header)
-    for block in file.blocks():
-        yield block.lines_with(b"movie", accept)
-        reporter.advance(block.count)
+def _links(movies: pl.DataFrame) -> pl.DataFrame:
+    columns = [pl.col("id").alias("movie_id"), pl.col("genre_ids").alias("genre_id"), *SORT_COLUMNS]
+    return movies.filter(pl.col("genre_ids").is_not_null()).select(columns).explode("genre_id")
 
 
-def _join(connection: sa.Connection, basics: DatasetLoad, ratings: DatasetLoad) -> int:
-    connection.execute(sa.text("ANALYZE staged_basics"))
-    connection.execute(sa.text("ANALYZE staged_ratings"))
-    connection.execute(sa.text(_JOIN))
-    for table, load in (("staged_basics", basics), ("staged_ratings", ratings)):
-        _reject_repeated(connection, table, load.rejections)
-        connection.execute(sa.text(f"DROP TABLE {table}"))
-    connection.execute(sa.text("ANALYZE staged_movies"))
-    _stage_genres(connection)
-    return connection.scalar(sa.text("SELECT count(*) FROM staged_movies")) or 0
-
-
-def _reject_repeated(connection: sa.Connection, table: str, rejections: Rejections) -> None:
-    rows = connection.execute(sa.text(_REPEATED.format(table=table)), {"most": SAMPLE_ROWS}).all()
-    if rows:
-        rejections.add([(row.line, row.tconst) for row in rows], "tconst", "duplicate", rows[0].repeated)
-
-
-def _stage_genres(connection: sa.Connection) -> None:
-    names = connection.scalars(sa.text(_GENRE_NAMES), {"most": MAX_GENRES + 1}).all()
-    if len(names) > MAX_GENRES:
-        raise LoadError(f"title.basics names more than {MAX_GENRES:,} genres: a column must have shifted")
-    connection.execute(sa.text(_GENRES_TABLE))
-    rows = [{"name": name, "name_key": fold(name)} for name in names]
-    if rows:
-        connection.execute(sa.text("INSERT INTO staged_genres (name, name_key) VALUES (:name, :name_key)"), rows)
+@contextmanager
+def _copy(engine: sa.Engine, destination: Destination, columns: list[str]) -> Iterator[BinaryCopy]:
+    """Make the destination and fill it, in one transaction: so its rows need no later visit to be seen by all."""
+    with second_session(engine) as session:
+        with closing(session.cursor()) as cursor:
+            for statement in destination.made_by:
+                cursor.execute(statement)
+        with BinaryCopy(session, destination.name, columns, freeze=True) as copy:
+            yield copy
+        session.commit()

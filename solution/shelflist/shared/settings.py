@@ -81,13 +81,17 @@ class Settings(BaseSettings):
     imdb_source: str | None = None
     sample_rows: int = Field(50_000, ge=1, le=11_500_000)
     sample_seed: int = Field(1, ge=0, le=2**32 - 1)
+    imdb_min_movies: int = Field(1, ge=1, le=100_000_000)
+    imdb_max_fewer_share: float = Field(0.1, ge=0, le=1)
     imdb_max_rejected_share: float = Field(0.05, ge=0, le=1)
     imdb_max_bytes: int = Field(20_000_000_000, ge=1_000)
+    imdb_max_ratio: float = Field(100, gt=1, le=2_000)
     download_idle_seconds: float = Field(30, gt=0, le=3600)
     download_total_seconds: float = Field(3600, gt=0, le=86400)
 
     imdb_reload: bool = False
     imdb_reload_at: str = Field("05:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    imdb_max_age_hours: int = Field(36, ge=1, le=8760)
 
     # The harvest.
     query: str | None = Field(None, max_length=200)

@@ -161,7 +161,7 @@ def test_users_movies_stay_and_shadow_imdb_s(loading: Loading, tmp_path: Path) -
         connection.exec_driver_sql("DELETE FROM movies WHERE imdb_id = 'tt0000002'")
     assert loading.load(source).basics.rows_inserted == 1
 
-    loading.load(write_imdb(tmp_path / "b", [movie(3)]))
+    loading.load(write_imdb(tmp_path / "b", [movie(3)]), force=True)
     assert [row["title"] for row in loading.movies()] == ["A movie", "Mine"]
 
 
@@ -243,7 +243,8 @@ def test_too_many_bad_rows_fail_the_load_unless_forced(loading: Loading, tmp_pat
     assert (failed["outcome"], failed["rows_rejected"], failed["is_current"]) == ("failed", 1, False)
     assert failed["rejected_sample"][0]["line"] == 20
     assert loading.load(source, force=True).basics.rows_kept == 18
-    bad_ratings = write_imdb(tmp_path / "c", [movie(1)], [rating(1), rating(2, "x")])
+    movies = [movie(number) for number in range(1, 19)]
+    bad_ratings = write_imdb(tmp_path / "c", movies, [rating(1), rating(2, "x")])
     with pytest.raises(LoadError, match=r"50\.0% of the rows of title\.ratings are bad"):
         loading.load(bad_ratings)
     assert loading.load(bad_ratings, imdb_max_rejected_share=0.5).outcome == "loaded"

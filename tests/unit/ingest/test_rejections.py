@@ -1,6 +1,6 @@
 """Rejected rows: an exact count and the first of them."""
 
-from shelflist.ingest.rejections import SAMPLE_ROWS, VALUE_CHARACTERS, Rejections
+from shelflist.ingest.rejections import ROWS_PER_DEFECT, SAMPLE_ROWS, VALUE_CHARACTERS, Rejections
 
 
 def test_the_count_is_exact_and_the_sample_holds_the_first_lines() -> None:
@@ -11,6 +11,16 @@ def test_the_count_is_exact_and_the_sample_holds_the_first_lines() -> None:
     assert rejections.count == 160
     assert [row["line"] for row in rejections.sample] == [*range(1, 11), *range(101, 111)]
     assert len(rejections.sample) == SAMPLE_ROWS
+
+
+def test_a_frequent_defect_hides_no_rare_one() -> None:
+    rejections = Rejections()
+    rejections.add([(line, "x") for line in range(2, 5_002)], "a", "frequent")
+    rejections.add([(9_000, "y")], "a", "rare")
+    rejections.add([(8_000, "z")], "b", "frequent")
+    assert rejections.counts == {"frequent": 5_001, "rare": 1}
+    lines = [row.line for row in rejections.kept]
+    assert lines == [*range(2, 2 + ROWS_PER_DEFECT), 8_000, 9_000]
 
 
 def test_a_kept_value_is_short_and_fit_for_json() -> None:

@@ -8,13 +8,14 @@ from tests.factories.imdb import BASICS_COLUMNS, RATINGS_COLUMNS, movie, rating
 from shelflist.ingest.rejections import Rejections
 from shelflist.ingest.tsv import Lines
 from shelflist.movies.imdb_rows import IMDB_NAMESPACE, basics_frame, is_movie_line, movie_ids, ratings_frame
+from shelflist.shared.folding import fold
 
 
 def basics(*lines: str) -> tuple[list[dict[str, object]], Rejections]:
     rejections = Rejections()
     rows = [line.encode() for line in lines]
     frame = basics_frame(Lines(rows, range(2, 2 + len(rows))), BASICS_COLUMNS, rejections)
-    return frame.astype(object).where(frame.notna(), None).to_dict("records"), rejections
+    return frame.to_dicts(), rejections
 
 
 def defect_of(line: str) -> tuple[object, object]:
@@ -44,7 +45,8 @@ def test_a_row_becomes_what_the_catalogue_holds() -> None:
             "year": 2003,
             "runtime": 201,
             "genres": "Action,Sci-Fi",
-            "id": uuid.uuid5(IMDB_NAMESPACE, "tt0167260").hex,
+            "id": uuid.uuid5(IMDB_NAMESPACE, "tt0167260").bytes,
+            "key": 167260_000 * 16 + 7,
             "title_key": '"eowyn"',
         }
     ]
@@ -127,13 +129,27 @@ def test_ratings_have_one_decimal_rounded_half_up() -> None:
     texts = ("0", "10", "7.25", "7.249", "9.95")
     rows = [rating(number, text).encode() for number, text in enumerate(texts, 1)]
     frame = ratings_frame(Lines(rows, range(2, 7)), RATINGS_COLUMNS, Rejections())
-    assert frame["rating"].tolist() == [0.0, 10.0, 7.3, 7.2, 10.0]
+    assert frame["rating"].to_list() == [0, 100, 73, 72, 100]
 
 
 def test_ids_equal_the_standard_library_s() -> None:
     tconsts = [f"tt{number:07d}" for number in range(0, 10_000_000, 9_973)]
-    assert movie_ids(tconsts) == [uuid.uuid5(IMDB_NAMESPACE, tconst).hex for tconst in tconsts]
+    assert movie_ids(tconsts) == [uuid.uuid5(IMDB_NAMESPACE, tconst).bytes for tconst in tconsts]
     assert movie_ids([]) == []
+
+
+def test_titles_are_folded_as_everywhere() -> None:
+    titles = ["Plain ASCII", "Éowyn", "STRASSE", "Straße", "ǅ", "İstanbul", "ΣΊΣΥΦΟΣ", "x" * 500, "É" * 500, "ﬁ" * 300]
+    rows, _ = basics(*(movie(number, title) for number, title in enumerate(titles)))
+    assert [row["title_key"] for row in rows] == [fold(title) for title in titles]
+
+
+def test_keys_are_in_the_order_of_the_files() -> None:
+    tconsts = ["tt0000001", "tt0000010", "tt0999999", "tt10000000", "tt1000001", "tt99999999", "tt9999999999"]
+    rows, _ = basics(*map(movie, tconsts))
+    keys = [row["key"] for row in rows]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(tconsts)
 
 
 def test_only_the_title_type_makes_a_movie() -> None:
@@ -151,4 +167,4 @@ def test_columns_may_stand_in_any_order() -> None:
     row = "\t".join(values[name] for name in header).encode()
     assert is_movie_line(header)(row)
     frame = basics_frame(Lines([row], [2]), header, Rejections())
-    assert frame["title"].tolist() == ["Reordered"]
+    assert frame["title"].to_list() == ["Reordered"]

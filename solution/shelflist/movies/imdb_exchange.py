@@ -1,0 +1,183 @@
+"""Whole tables exchanged: the first load, and loads that change so much that new tables are quicker than changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from shelflist.ingest.reporter import Reporter
+from shelflist.ingest.sessions import in_transaction
+from shelflist.ingest.standby import Standby
+
+from .imdb_genres import GenreLists
+from .imdb_merge import MergeCounts
+
+TABLES = ("movies", "movie_genres")
+"""What is exchanged, referenced ones first."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Movies that were read, that IMDb had in the catalogue before, and of those the ones that are different now."""
+
+    staged: int
+    served: int = 0
+    changed: int = 0
+
+
+# Users' rows as they are now; IMDb's rows give way to those with the same imdb_id.
+_CARRY_OVER = (
+    """
+    DELETE FROM shelflist_next.movies n
+    WHERE n.source = 'user'
+      AND NOT EXISTS (
+          SELECT FROM movies m WHERE m.id = n.id AND m.source = 'user' AND m.updated_at = n.updated_at
+      )
+    """,
+    """
+    DELETE FROM shelflist_next.movie_genres l
+    WHERE l.movie_id IN (
+        SELECT n.id
+        FROM movies u
+        JOIN shelflist_next.movies n ON n.imdb_id = u.imdb_id
+        WHERE u.source = 'user' AND n.source = 'imdb'
+    )
+    """,
+    """
+    DELETE FROM shelflist_next.movies n
+    USING movies u
+    WHERE n.source = 'imdb'
+      AND u.source = 'user'
+      AND u.imdb_id = n.imdb_id
+    """,
+    """
+    INSERT INTO shelflist_next.movies
+    SELECT m.*
+    FROM movies m
+    WHERE m.source = 'user'
+      AND NOT EXISTS (SELECT FROM shelflist_next.movies n WHERE n.id = m.id AND n.source = 'user')
+    """,
+    """
+    INSERT INTO shelflist_next.movie_genres
+    SELECT l.*
+    FROM movie_genres l
+    JOIN movies m ON m.id = l.movie_id
+    WHERE m.source = 'user'
+      AND NOT EXISTS (
+          SELECT FROM shelflist_next.movie_genres n WHERE n.movie_id = l.movie_id AND n.genre_id = l.genre_id
+      )
+    """,
+)
+
+_FOLLOW_GENRE = (
+    "UPDATE shelflist_next.movie_genres SET genre_id = :their_id WHERE genre_id = :our_id",
+    "UPDATE shelflist_next.movies SET genres = array_replace(genres, :ours, :theirs) WHERE genres @> ARRAY[:ours]",
+)
+
+# What stays as it was keeps its times, and what changes the time at which it first came.
+_MOVIES_FROM_STAGED = """
+INSERT INTO shelflist_next.movies
+    (id, title, title_key, original_title, year, runtime, rating, votes, genres, imdb_id, source,
+     created_at, updated_at)
+SELECT
+    s.id, s.title, s.title_key, s.original_title, s.year, s.runtime, s.rating, s.votes, s.genres, s.imdb_id, s.source,
+    coalesce(m.created_at, now()),
+    CASE WHEN m.id IS NULL OR c.id IS NOT NULL THEN now() ELSE m.updated_at END
+FROM shelflist_next.staged_movies s
+LEFT JOIN movies m ON m.id = s.id AND m.source = 'imdb'
+LEFT JOIN changes c ON c.id = s.id
+"""
+
+_LINKS_FROM_STAGED = """
+INSERT INTO shelflist_next.movie_genres (movie_id, genre_id, title_key, year, runtime, rating, votes)
+SELECT s.id, g.id, s.title_key, s.year, s.runtime, s.rating, s.votes
+FROM shelflist_next.staged_movies s
+CROSS JOIN LATERAL unnest(s.genres) AS genre (name)
+JOIN genre_ids g ON g.name = genre.name
+"""
+
+# The new ones are not among the catalogue's genres yet.
+_GENRE_IDS = "CREATE TEMPORARY TABLE genre_ids (id integer NOT NULL, name text NOT NULL) ON COMMIT DROP"
+_FILL_GENRE_IDS = "INSERT INTO genre_ids SELECT * FROM unnest(CAST(:ids AS integer[]), CAST(:names AS text[]))"
+
+_NOTE_REMOVED = """
+INSERT INTO removed_movies (id, imdb_id, title, removed_at)
+SELECT m.id, m.imdb_id, m.title, now()
+FROM movies m
+WHERE m.source = 'imdb'
+  AND NOT EXISTS (SELECT FROM shelflist_next.movies n WHERE n.id = m.id)
+ON CONFLICT (id) DO UPDATE SET title = EXCLUDED.title, removed_at = EXCLUDED.removed_at
+"""
+
+_FORGET_RETURNED = "DELETE FROM removed_movies r USING shelflist_next.movies n WHERE n.id = r.id"
+
+_COUNTS = """
+SELECT
+    count(*) FILTER (WHERE source = 'imdb') AS kept,
+    count(*) FILTER (WHERE source = 'imdb' AND rating IS NOT NULL) AS rated
+FROM shelflist_next.movies
+"""
+
+
+def fill_from_staged(connection: sa.Connection, standby: Standby, genres: GenreLists) -> None:
+    """Make the new tables and fill them with what is staged and compared; commits."""
+    for name in TABLES:
+        for statement in standby.create_statements(name):
+            connection.exec_driver_sql(statement)
+    numbers = genres.numbers()
+    _rows(connection, _GENRE_IDS)
+    connection.execute(sa.text(_FILL_GENRE_IDS), {"ids": list(numbers.values()), "names": list(numbers)})
+    connection.execute(sa.text(_MOVIES_FROM_STAGED))
+    connection.execute(sa.text(_LINKS_FROM_STAGED))
+    connection.commit()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Tables that are filled, to be put in the place of the served ones, with the genres that are new."""
+
+    connection: sa.Connection
+    standby: Standby
+    genres: GenreLists
+    read: Read
+
+
+def put_in_place(exchange: Exchange, reporter: Reporter, record: Callable[[MergeCounts], None]) -> None:
+    """Complete the filled new tables and exchange them for the served ones.
+
+    The genres that are new come, and `record` writes, in the same transaction.
+    """
+    connection, standby, read = exchange.connection, exchange.standby, exchange.read
+    in_transaction(connection, lambda: _carry_over(connection))
+    standby.complete(reporter)
+
+    def reconcile() -> None:
+        _store_genres(connection, exchange.genres)
+        _carry_over(connection)
+
+    def note() -> None:
+        deleted = _rows(connection, _NOTE_REMOVED)
+        _rows(connection, _FORGET_RETURNED)
+        kept, rated = connection.execute(sa.text(_COUNTS)).one()
+        inserted = kept - read.served + deleted
+        record(MergeCounts(kept, rated, read.staged - kept, inserted, read.changed, deleted))
+
+    with reporter.phase("exchanging"):
+        standby.exchange(reconcile, note)
+
+
+def _store_genres(connection: sa.Connection, genres: GenreLists) -> None:
+    """Where somebody has stored a new genre meanwhile, the new tables follow that."""
+    for ours, theirs in genres.store(connection):
+        names = {"our_id": ours.id, "their_id": theirs.id, "ours": ours.name, "theirs": theirs.name}
+        for statement in _FOLLOW_GENRE:
+            connection.execute(sa.text(statement), names)
+
+
+def _carry_over(connection: sa.Connection) -> None:
+    for statement in _CARRY_OVER:
+        _rows(connection, statement)
+
+
+def _rows(connection: sa.Connection, statement: str) -> int:
+    return connection.execute(sa.text(statement)).rowcount
