@@ -10,8 +10,8 @@ from uuid6 import uuid7
 from shelflist.images.posts.tables import post_links
 from shelflist.images.store import open_store
 from shelflist.images.tables import image_variants, images
-from shelflist.ingest.tables import dataset_loads
-from shelflist.movies.tables import movies
+from shelflist.ingest.tables import dataset_loads, rejected_rows
+from shelflist.movies.tables import movies, removed_movies
 from shelflist.shared.jobs import enqueue
 from shelflist.shared.tables import jobs
 from shelflist.videos import revisions
@@ -32,6 +32,13 @@ USERS_IMDB_ID = "tt0111161"
 """The id that the document gives as its example: a user's movie."""
 IMDBS_IMDB_ID = "tt0068646"
 """A movie that came from IMDb's files."""
+
+DATASET_LOAD_ID = "0193f8a0-4c5e-7b3a-9d57-0a8f6f1a2b3c"
+"""The id that the document gives as its example: the load of a dataset that is served, which left rows out."""
+LOAD_ID = "0193f8a0-4c5e-7b3a-9d57-0a8f6f1a2b3d"
+"""The version that is served."""
+FIRST_LOAD_ID = "0193f8a0-4c5e-7b3a-9d57-0a8f6f1a2b3e"
+"""The version that was served before: since then, a movie was added and another removed."""
 
 VIDEO_ID = "v22866068"
 """The content_id that the document gives as its example: a labelled video."""
@@ -251,20 +258,31 @@ def _add_songs(api: Api) -> None:
 
 
 def _add_loads(api: Api) -> None:
-    """Store a load that is served, one that failed with a rejected row, and one that still runs."""
-    loaded = {"outcome": "loaded", "is_current": True, "etag": '"0c1f0e"', "last_modified": None, "sha256": "e3" * 32}
-    rejected = [{"line": 7, "column": "startYear", "code": "not-a-number", "value": "MCMXC"}]
-    failed = {"outcome": "failed", "reason": "the file is truncated", "rows_rejected": 1, "rejected_sample": rejected}
+    """Store a load that was served, one that is, one that failed, each with rejected rows, and one that still runs."""
+    sample = [{"line": 7, "column": "startYear", "code": "not-a-whole-number", "value": "MCMXC"}]
+    found = {"rows_rejected": 2, "rejected_counts": {"not-a-whole-number": 2}, "rejected_sample": sample}
+    phases = [{"phase": "reading title.basics", "seconds": 0.75}, {"phase": "merging", "seconds": 0.5}]
+    first = {"load_id": FIRST_LOAD_ID, "outcome": "loaded", "served_at": START + timedelta(seconds=1)}
+    loaded = {"id": DATASET_LOAD_ID, "load_id": LOAD_ID, "outcome": "loaded", "is_current": True, "phases": phases}
+    served = {"served_at": START + timedelta(hours=1), "overridden_gates": ["row-count"]}
+    named = {"etag": '"0c1f0e"', "last_modified": None, "sha256": "e3" * 32}
+    failed = {"outcome": "failed", "reason": "the file is truncated"}
+    ends = (first, {**loaded, **served, **named, **found}, {**failed, **found}, {"outcome": "running"})
     with api.engine.begin() as connection:
-        for number, values in enumerate((loaded, failed, {"outcome": "running"})):
+        for number, values in enumerate(ends):
             started_at = START + timedelta(hours=number)
-            finished_at = None if values["outcome"] == "running" else started_at + timedelta(seconds=1.25)
             row = {
                 "id": str(uuid7()),
                 "load_id": str(uuid7()),
                 "dataset": "title.basics",
                 "source": "sample",
                 "started_at": started_at,
-                "finished_at": finished_at,
+                "finished_at": None if values["outcome"] == "running" else started_at + timedelta(seconds=1.25),
+                **values,
             }
-            connection.execute(dataset_loads.insert().values(**row, **values))
+            connection.execute(dataset_loads.insert().values(row))
+            if "rejected_sample" in values:
+                kept = [{"dataset_load_id": row["id"], **sample[0], "line": line} for line in (7, 9)]
+                connection.execute(rejected_rows.insert(), kept)
+        gone = {"id": str(uuid7()), "imdb_id": "tt0000001", "title": "Gone", "removed_at": served["served_at"]}
+        connection.execute(removed_movies.insert().values(gone))

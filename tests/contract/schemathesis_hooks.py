@@ -78,6 +78,9 @@ IMDB_MOVIE = "tt0068646"
 GENRE = "folk"
 """A genre that the catalogue's model knows."""
 
+VERSION = "0193f8a0-4c5e-7b3a-9d57-0a8f6f1a2b3e"
+"""A version that was served (tests/contract/catalogue.py)."""
+
 _SONG_COLUMNS = ("trackID", "title", "tags", "loudness", "tempo", "time_signature", "key", "mode", "duration")
 _VECTOR_COLUMNS = [f"vect_{number}" for number in range(1, 149)]
 SONGS_FILE = "\n".join([",".join([*_SONG_COLUMNS, *_VECTOR_COLUMNS]), "made-up,Made up,," + ",".join(["1"] * 154)])
@@ -127,6 +130,8 @@ def truthful(context: Any, case: Any, kwargs: Any) -> None:
         _choose_true_body(case, operation)
     if operation == "list_genre_titles":
         case.query = {**(case.query or {}), "genre": GENRE}
+    if operation == "list_movie_changes":
+        case.query = {**(case.query or {}), "since": VERSION}
     if operation == "get_feature_importance" and isinstance((case.query or {}).get("seed"), int):
         # Each seed is a job, of which only so many may wait.
         case.query = {**case.query, "seed": case.query["seed"] % 5}

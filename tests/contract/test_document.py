@@ -10,7 +10,7 @@ import pytest
 from shelflist.images import queries as image_queries
 from shelflist.images.people import queries as people_queries
 from shelflist.images.posts import queries as post_queries
-from shelflist.movies import queries
+from shelflist.movies import changes, dataset_queries, queries
 from shelflist.shared.clients import SCOPES
 from shelflist.songs import queries as song_queries
 from shelflist.specification import CLIENT, OPENAPI_DIRECTORY, PERSON, load_specification, operations, published
@@ -266,7 +266,9 @@ def enum_of_sort(name: str) -> list[str]:
 
 def test_sorts_of_the_document_are_those_of_the_queries() -> None:
     assert enum_of_sort("list_movies") == list(queries.SORT_TYPES)
-    assert enum_of_sort("list_datasets") == list(queries.DATASET_SORTS)
+    assert enum_of_sort("list_datasets") == list(dataset_queries.DATASET_SORTS)
+    assert enum_of_sort("list_rejected") == list(dataset_queries.REJECTED_SORTS)
+    assert enum_of_sort("list_movie_changes") == list(changes.CHANGE_SORTS)
     assert enum_of_sort("list_genres") == list(queries.GENRE_SORTS)
     assert enum_of_sort("list_feeds") == list(feed_queries.FEED_SORTS)
     assert enum_of_sort("list_feed_runs") == list(feed_queries.RUN_SORTS)
@@ -284,6 +286,8 @@ def test_sorts_of_the_document_are_those_of_the_queries() -> None:
 def test_filters_of_the_document_are_those_of_the_queries() -> None:
     paging = {"page_size", "cursor", "sort", "desc", "after_id"}
     assert set(OPERATIONS["list_movies"].parameters) - paging == {*queries.FILTERS, "genre", "genre_any"}
+    rejected = {*dataset_queries.REJECTED_FILTERS, "dataset_load_id"}
+    assert set(OPERATIONS["list_rejected"].parameters) - paging == rejected
     assert set(OPERATIONS["list_feeds"].parameters) - paging == set(feed_queries.FEED_FILTERS)
     assert set(OPERATIONS["list_feed_runs"].parameters) - paging == {*feed_queries.RUN_FILTERS, "feed_id"}
     assert set(OPERATIONS["list_songs"].parameters) - paging == set(song_queries.FILTERS)

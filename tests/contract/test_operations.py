@@ -7,7 +7,9 @@ import pytest
 
 from shelflist.shared import health
 from tests.contract.catalogue import (
+    DATASET_LOAD_ID,
     FEED_ID,
+    FIRST_LOAD_ID,
     GIF_IMAGE_ID,
     GIF_LINK_ID,
     IMAGE_ID,
@@ -73,8 +75,15 @@ EXAMPLES: dict[str, list[Example]] = {
     "get_movie": [Example()],
     "update_movie": [Example(body={"rating": 8.7, "genres": []})],
     "delete_movie": [Example(204)],
+    "list_movie_changes": [
+        Example(query={"since": FIRST_LOAD_ID, "page_size": 1}),
+        Example(query={"since": "2000-01-01T00:00:00.123456Z", "desc": "true"}),
+        Example(query={"since": FIRST_LOAD_ID}, accept="text/csv"),
+        Example(query={"since": FIRST_LOAD_ID}, accept="application/x-ndjson"),
+    ],
     "list_genres": [Example()],
     "list_datasets": [Example(), Example(query={"page_size": 1, "desc": "false"})],
+    "list_rejected": [Example(query={"page_size": 1, "code": "not-a-whole-number"}), Example(query={"desc": "true"})],
     "list_videos": [
         Example(query={"labelled": "true", "correct": "false", "sort": "title", "page_size": 3}),
         Example(query={"q": "way", "source": "youtube"}),
@@ -197,6 +206,7 @@ EXAMPLES: dict[str, list[Example]] = {
     "get_healthcheck": [Example()],
     "get_liveness": [Example()],
     "get_readiness": [Example(), Example(503, is_draining=True)],
+    "get_metrics": [Example()],
     "get_limits": [Example()],
     "get_openapi_json": [Example()],
     "get_openapi_yaml": [Example()],
@@ -209,6 +219,7 @@ def send(api: Api, operation: Operation, example: Example, catalogue: Catalogue,
     """Send the example as the client with every scope and as a person."""
     path = operation.path.format(
         movie_id=catalogue.movie_id,
+        dataset_load_id=DATASET_LOAD_ID,
         job_id=catalogue.job_id,
         content_id=VIDEO_ID,
         feed_id=FEED_ID,

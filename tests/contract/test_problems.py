@@ -13,7 +13,9 @@ from shelflist.images.problems import InsufficientStorage
 from shelflist.images.store.disk import DiskStore
 from shelflist.shared.problems import MEDIA_TYPE, all_problems
 from tests.contract.catalogue import (
+    DATASET_LOAD_ID,
     FEED_ID,
+    FIRST_LOAD_ID,
     IMAGE_ID,
     IMDBS_IMDB_ID,
     LINK_ID,
@@ -68,6 +70,8 @@ BAD_UPLOADS = {"upload_videos_csv": csv_file("none"), "upload_videos_ndjson": b"
 PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     ("list_movies", 400): {"params": {"page_size": 0}},
     ("list_movies", 404): {"params": {"after_id": NOBODY}},
+    ("list_movie_changes", 400): {"params": {"since": "yesterday"}},
+    ("list_movie_changes", 422): {"params": {"since": NOBODY}},
     ("create_movie", 400): {"json": {"title": 1}},
     ("create_movie", 409): {"json": {**TITLE, **LINK_OF_ANOTHER}},
     ("create_movie", 422): {"json": {**TITLE, "imdb_link": "https://example.org/"}},
@@ -209,6 +213,8 @@ PROVOCATIONS: dict[tuple[str, int], Arguments] = {
     **{(name, 400): {"params": {"unknown": "1"}} for name, found in OPERATIONS.items() if not found.parameters},
     ("list_genres", 400): {"params": {"sort": "movie_count"}},
     ("list_datasets", 400): {"params": {"sort": "rows_read"}},
+    ("list_rejected", 400): {"path": "/datasets/not-an-id/rejected"},
+    ("list_rejected", 404): {"path": f"/datasets/{NOBODY}/rejected"},
     ("get_problem", 400): {"path": "/problems/NOT-A-SLUG"},
 }
 """(operationId, status) -> a request that gets it; the statuses of `PROVOKED` are the same for all operations."""
@@ -230,13 +236,14 @@ BODIES: dict[str, Any] = {
     "update_post": {"caption": "Another"},
 }
 
-QUERIES: dict[str, Any] = {"list_genre_titles": {"genre": "folk"}}
+QUERIES: dict[str, Any] = {"list_genre_titles": {"genre": "folk"}, "list_movie_changes": {"since": FIRST_LOAD_ID}}
 """The parameters that an operation cannot do without."""
 
 
 def send(api: Api, operation: Operation, catalogue: Catalogue, **changed: Any) -> Any:
     """Send a request that would succeed, changed by what provokes the error."""
     names = {"movie_id": catalogue.movie_id, "job_id": catalogue.job_id, "slug": "not-found"}
+    names |= {"dataset_load_id": DATASET_LOAD_ID}
     names |= {"content_id": VIDEO_ID, "feed_id": FEED_ID, "trackid": SONG_ID, "username": USERNAME}
     names |= {"post_id": POST_ID, "link_id": LINK_ID, "image_id": IMAGE_ID}
     path = changed.pop("path", operation.path.format(**names))

@@ -52,7 +52,7 @@ def test_a_closed_catalogue_asks_readers_who_they_are(name: str, api: Api, shut_
     operation = all_operations()[name]
     nobody = "00000000-0000-4000-8000-000000000000"
     ids = {"movie_id": "tt0111161", "content_id": "nobody", "job_id": nobody, "feed_id": nobody, "trackid": "nobody"}
-    ids |= {"username": "nobody", "image_id": nobody, "post_id": nobody, "link_id": "nobody"}
+    ids |= {"username": "nobody", "image_id": nobody, "post_id": nobody, "link_id": "nobody", "dataset_load_id": nobody}
     path = operation.path.format(**ids, slug="not-found")
     stranger = shut_api.get(path)
     is_about_oneself = operation.definition["security"] == [PERSON]

@@ -12,7 +12,7 @@ from shelflist.shared.problems import FieldError, InvalidRequest
 from shelflist.shared.responses import attempt, bodiless, created, json_answer
 from shelflist.shared.session import reading, writing
 
-from . import commands, queries, representations
+from . import changes, commands, dataset_queries, queries, representations
 
 
 def list_movies(
@@ -35,15 +35,40 @@ def list_movies(
         with reading() as connection:
             return queries.list_movies(connection, wanted, sort=sort, desc=desc, after=position, page_size=size)
 
-    columns = representations.CSV_COLUMNS
-    return answer_list(listing, read_page, representations.movies, columns=columns, after=after, page_size=page_size)
+    represent, columns = representations.movies, representations.CSV_COLUMNS
+    return answer_list(
+        listing, read_page, represent, columns=columns, after=after, page_size=page_size, headers_of=_version_of
+    )
+
+
+def list_movie_changes(
+    *, since: str, page_size: int, sort: str, desc: bool, cursor: str | None = None
+) -> flask.Response:
+    """GET /movies/changes."""
+    listing = Listing("changes", sort, desc, {"since": since})
+    after = cursors().read(listing, cursor, changes.CHANGE_SORTS[sort].key_type) if cursor else None
+    with reading() as connection:
+        start = changes.find_start(connection, since)
+
+    def read_page(position: Position | None, size: int) -> Page:
+        with reading() as connection:
+            return changes.list_changes(connection, start.moment, sort=sort, desc=desc, after=position, page_size=size)
+
+    def headers_of(page: Page | None) -> dict[str, str]:
+        # Looked up before the rows: a version that is too old repeats changes, one that is too new would lose some.
+        return _tell(page.rows[0].dataset_version if page and page.rows else start.version)
+
+    represent, columns = representations.changes, representations.CHANGE_COLUMNS
+    return answer_list(
+        listing, read_page, represent, columns=columns, after=after, page_size=page_size, headers_of=headers_of
+    )
 
 
 def get_movie(movie_id: str) -> flask.Response:
     """GET /movies/{movie_id}."""
     with reading() as connection:
         row = queries.get_movie(connection, movie_id)
-    return json_answer(representations.movie(row))
+    return json_answer(representations.movie(row), headers=_tell(row.dataset_version))
 
 
 def create_movie(body: dict[str, Any], user: str) -> flask.Response:
@@ -78,18 +103,50 @@ def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = N
     after = cursors().read(listing, cursor, queries.GENRE_SORTS[sort].key_type, int) if cursor else None
     with reading() as connection:
         page = queries.list_genres(connection, sort=sort, desc=desc, after=after, page_size=page_size)
-    return answer_page(listing, page, representations.genres)
+    return answer_page(listing, page, representations.genres, headers=_version_of(page))
 
 
 def list_datasets(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
     """GET /datasets."""
     listing = Listing("datasets", sort, desc, {})
-    after = cursors().read(listing, cursor, queries.DATASET_SORTS[sort].key_type) if cursor else None
+    after = cursors().read(listing, cursor, dataset_queries.DATASET_SORTS[sort].key_type) if cursor else None
     with reading() as connection:
-        page = queries.list_datasets(connection, sort=sort, desc=desc, after=after, page_size=page_size)
-        current = queries.current_datasets(connection)
+        page = dataset_queries.list_datasets(connection, sort=sort, desc=desc, after=after, page_size=page_size)
+        current = dataset_queries.current_datasets(connection)
     represent = representations.dataset_loads
     return answer_page(listing, page, represent, current=represent(current))
+
+
+def list_rejected(
+    dataset_load_id: str,
+    *,
+    page_size: int,
+    sort: str,
+    desc: bool,
+    code: str | None = None,
+    cursor: str | None = None,
+) -> flask.Response:
+    """GET /datasets/{dataset_load_id}/rejected."""
+    filters = {"code": code}
+    listing = Listing("rejected", sort, desc, {**filters, "dataset_load_id": dataset_load_id})
+    after = cursors().read(listing, cursor, dataset_queries.REJECTED_SORTS[sort].key_type) if cursor else None
+    with reading() as connection:
+        page = dataset_queries.list_rejected(
+            connection, dataset_load_id, filters, sort=sort, desc=desc, after=after, page_size=page_size
+        )
+    return answer_page(listing, page, representations.rejected)
+
+
+def _tell(version: str | None) -> dict[str, str]:
+    return {"X-Dataset-Version": version} if version is not None else {}
+
+
+def _version_of(page: Page | None) -> dict[str, str]:
+    """Return the header with the version of the page's rows; where there are none, of now."""
+    if page is not None and page.rows:
+        return _tell(page.rows[0].dataset_version)
+    with reading() as connection:
+        return _tell(dataset_queries.current_version(connection))
 
 
 def _start(listing: Listing, cursor: str | None, after_id: str | None) -> Position | None:

@@ -33,3 +33,21 @@ class LoadFailed(ServiceUnavailable):
 
     slug, title = "load-failed", "Load failed"
     advice = "GET /datasets says why; the next load may do better."
+
+
+class LoadRefused(Unprocessable):
+    """IMDb's files differ too much from what may replace the data; what was served before is served still."""
+
+    slug, title = "load-refused", "Load refused"
+    advice = "GET /datasets says why; the operator can force a load with `shelflist load imdb --force`."
+
+
+class UnknownVersion(Unprocessable):
+    """Nothing that this installation has served was of this version."""
+
+    slug, title = "unknown-version", "Unknown version"
+    advice = "Read all of GET /movies anew, and follow what changes from the X-Dataset-Version of that answer."
+
+    def __init__(self, version: str) -> None:
+        detail = f"no load that was served here has the load_id {version}"
+        super().__init__(detail, errors=[FieldError("since", "unknown", detail)])

@@ -1,20 +1,19 @@
-"""Every SELECT of movies, genres and datasets."""
+"""Every SELECT of movies and genres; dataset_queries.py has those of datasets, changes.py what loads changed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from shelflist.ingest.tables import dataset_loads
 from shelflist.shared.folding import fold
 from shelflist.shared.paging import Keyset, Page, Position, Sort
 from shelflist.shared.problems import NotFound
 from shelflist.shared.searching import words_of
 
+from .dataset_queries import VERSION
 from .tables import genres, movie_genres, movies
 
 Condition = sa.ColumnElement[bool]
@@ -29,7 +28,6 @@ SORT_TYPES: dict[str, tuple[str, type]] = {
 """The sorts of GET /movies: the column that carries each, in movies and in movie_genres, and its type."""
 
 GENRE_SORTS = {"name": Sort(genres.c.name_key, str, is_nullable=False)}
-DATASET_SORTS = {"started_at": Sort(dataset_loads.c.started_at, datetime, is_nullable=False)}
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,10 @@ def list_movies(
     after: Position | None,
     page_size: int,
 ) -> Page:
-    """Return the page of movies behind `after`: every genre of `genre`, one at least of `genre_any`."""
+    """Return the page of movies behind `after`: every genre of `genre`, one at least of `genre_any`.
+
+    Each row is of the version in its column `dataset_version`, as those of the other functions here are.
+    """
     wanted = _genre_ids(connection, filters["genre"] or [])
     choice = _genre_ids(connection, filters["genre_any"] or [])
     if None in wanted or (filters["genre_any"] and not any(choice)):
@@ -118,10 +119,10 @@ def _source(
     if not wanted and len(choice) == 1:
         wanted, choice = choice, []
     if not wanted:
-        statement = sa.select(movies)
+        statement = sa.select(movies, VERSION)
         return (statement.where(_has_any(movies.c.id, choice)) if choice else statement), movies, movies.c.id
     joined = movie_genres.join(movies, movies.c.id == movie_genres.c.movie_id)
-    statement = sa.select(movies).select_from(joined).where(movie_genres.c.genre_id == wanted[0])
+    statement = sa.select(movies, VERSION).select_from(joined).where(movie_genres.c.genre_id == wanted[0])
     for genre in wanted[1:]:
         statement = statement.where(_has_any(movie_genres.c.movie_id, [genre]))
     if choice:
@@ -138,7 +139,7 @@ def _has_any(movie_id: sa.ColumnElement[Any], genre_ids: Sequence[int | None]) -
 def get_movie(connection: sa.Connection, movie_id: str) -> sa.Row[Any]:
     """Return the movie with this UUID or IMDb id; raises NotFound."""
     condition = movies.c.imdb_id == movie_id if movie_id.startswith("tt") else movies.c.id == movie_id
-    row = connection.execute(sa.select(movies).where(condition)).first()
+    row = connection.execute(sa.select(movies, VERSION).where(condition)).first()
     if row is None:
         raise NotFound(f"there is no movie {movie_id}")
     return row
@@ -153,18 +154,5 @@ def list_genres(connection: sa.Connection, *, sort: str, desc: bool, after: Posi
     """Return the page behind `after` of the genres that a movie has, each with the number of its movies."""
     links = movie_genres.c.genre_id == genres.c.id
     count = sa.select(sa.func.count()).where(links).scalar_subquery()
-    statement = sa.select(genres.c.name, count.label("movie_count")).where(sa.exists().where(links))
+    statement = sa.select(genres.c.name, count.label("movie_count"), VERSION).where(sa.exists().where(links))
     return Keyset(GENRE_SORTS[sort], genres.c.id, desc).fetch(connection, statement, after, page_size)
-
-
-def list_datasets(connection: sa.Connection, *, sort: str, desc: bool, after: Position | None, page_size: int) -> Page:
-    """Return the page of the ledger behind `after`."""
-    keyset = Keyset(DATASET_SORTS[sort], dataset_loads.c.id, desc)
-    return keyset.fetch(connection, sa.select(dataset_loads), after, page_size)
-
-
-def current_datasets(connection: sa.Connection) -> Sequence[sa.Row[Any]]:
-    """Return the load of each dataset that is served now."""
-    return connection.execute(
-        sa.select(dataset_loads).where(dataset_loads.c.is_current).order_by(dataset_loads.c.dataset)
-    ).all()

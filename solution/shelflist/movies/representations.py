@@ -1,4 +1,4 @@
-"""Rows of movies, genres and datasets as API bodies."""
+"""Rows of movies, genres, datasets and what loads changed as API bodies."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +25,8 @@ CSV_COLUMNS = (
     "created_at",
     "updated_at",
 )
+
+CHANGE_COLUMNS = ("change", "changed_at", "movie_id", "imdb_id", "title", "movie")
 
 
 class MovieSchema(Schema):
@@ -61,6 +63,21 @@ class GenreSchema(Schema):
     movie_count = fields.Integer()
 
 
+class ChangeSchema(Schema):
+    """What loads did to one movie."""
+
+    change = fields.String()
+    changed_at = Timestamp(attribute="page_key")
+    movie_id = fields.String(attribute="id")
+    imdb_id = fields.String()
+    title = fields.String()
+    movie = fields.Method("newest_state")
+
+    def newest_state(self, row: Any) -> Body | None:
+        """Return the movie as it is now, None where it was removed."""
+        return None if row.change == "removed" else dict(_MOVIE.dump(row))
+
+
 class DatasetLoadSchema(Schema):
     """One row of the ledger."""
 
@@ -81,8 +98,12 @@ class DatasetLoadSchema(Schema):
     rows_inserted = fields.Integer()
     rows_updated = fields.Integer()
     rows_deleted = fields.Integer()
+    rejected_counts = fields.Raw()
     rejected_sample = fields.Raw()
+    overridden_gates = fields.List(fields.String())
+    phases = fields.Raw()
     started_at = Timestamp()
+    served_at = Timestamp()
     finished_at = Timestamp()
     seconds = fields.Method("duration")
 
@@ -91,9 +112,20 @@ class DatasetLoadSchema(Schema):
         return round((row.finished_at - row.started_at).total_seconds(), 3) if row.finished_at else None
 
 
+class RejectedRowSchema(Schema):
+    """One row that a load left out."""
+
+    line = fields.Integer()
+    column = fields.String()
+    code = fields.String()
+    value = fields.String()
+
+
 _MOVIE = MovieSchema()
+_CHANGE = ChangeSchema()
 _GENRE = GenreSchema()
 _DATASET = DatasetLoadSchema()
+_REJECTED = RejectedRowSchema()
 
 
 def movie(row: sa.Row[Any]) -> Body:
@@ -106,6 +138,11 @@ def movies(rows: Sequence[sa.Row[Any]]) -> list[Body]:
     return list(_MOVIE.dump(rows, many=True))
 
 
+def changes(rows: Sequence[sa.Row[Any]]) -> list[Body]:
+    """Return what loads did to movies as the API shows it."""
+    return list(_CHANGE.dump(rows, many=True))
+
+
 def genres(rows: Sequence[sa.Row[Any]]) -> list[Body]:
     """Return genres as the API shows them."""
     return list(_GENRE.dump(rows, many=True))
@@ -114,3 +151,8 @@ def genres(rows: Sequence[sa.Row[Any]]) -> list[Body]:
 def dataset_loads(rows: Sequence[sa.Row[Any]]) -> list[Body]:
     """Return rows of the ledger as the API shows them."""
     return list(_DATASET.dump(rows, many=True))
+
+
+def rejected(rows: Sequence[sa.Row[Any]]) -> list[Body]:
+    """Return rows that a load left out as the API shows them."""
+    return list(_REJECTED.dump(rows, many=True))

@@ -1,6 +1,6 @@
 """Answers of lists: one page as JSON, or every match as CSV or NDJSON, whichever the caller asks for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flask
@@ -12,6 +12,7 @@ from .responses import list_answer, preferred_media_type, stream_answer
 
 Bodies = list[dict[str, Any]]
 Represent = Callable[[Sequence[sa.Row[Any]]], Bodies]
+Headers = Mapping[str, str]
 
 
 def cursors() -> Cursors:
@@ -20,10 +21,12 @@ def cursors() -> Cursors:
     return found
 
 
-def answer_page(listing: Listing, page: Page, represent: Represent, **more: Any) -> flask.Response:
+def answer_page(
+    listing: Listing, page: Page, represent: Represent, *, headers: Headers | None = None, **more: Any
+) -> flask.Response:
     """Return one page of the list, whose name is its plural key."""
     next_cursor = cursors().write(listing, page.next) if page.next is not None else None
-    return list_answer(listing.name, represent(page.rows), next_cursor, **more)
+    return list_answer(listing.name, represent(page.rows), next_cursor, headers=headers, **more)
 
 
 def answer_list(
@@ -34,15 +37,19 @@ def answer_list(
     columns: Sequence[str],
     after: Position | None,
     page_size: int,
+    headers_of: Callable[[Page | None], Headers] = lambda _: {},
 ) -> flask.Response:
     """Return the page behind `after`, or all that follows it where the caller accepts a stream.
 
-    `columns` are those of CSV.
+    `columns` are those of CSV. `headers_of` is asked for the answer's own headers: of the page that was read, or of
+    None before anything of a stream is read.
     """
     media_type = preferred_media_type("application/json", "text/csv", "application/x-ndjson")
     if media_type == "application/json":
-        return answer_page(listing, read_page(after, page_size), represent)
+        page = read_page(after, page_size)
+        return answer_page(listing, page, represent, headers=headers_of(page))
+    headers = headers_of(None)
     batches = (represent(rows) for rows in whole_list(read_page, after))
     if media_type == "text/csv":
-        return stream_answer(as_csv(columns, batches), media_type, f"{listing.name}.csv")
-    return stream_answer(as_ndjson(batches), media_type, f"{listing.name}.ndjson")
+        return stream_answer(as_csv(columns, batches), media_type, f"{listing.name}.csv", headers)
+    return stream_answer(as_ndjson(batches), media_type, f"{listing.name}.ndjson", headers)

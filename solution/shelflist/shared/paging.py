@@ -58,6 +58,8 @@ class Keyset:
     sort: Sort
     id: sa.ColumnElement[Any]
     desc: bool
+    is_bursty: bool = False
+    """Whether many rows may have come at once behind all others, of which the planner's figures do not know yet."""
 
     def fetch(
         self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, page_size: int
@@ -84,9 +86,18 @@ class Keyset:
         if self.sort.is_nullable:
             statement = statement.where(column.is_not(None))
         if after is not None:
-            here = sa.tuple_(sa.literal(after.key, column.type), self._id_of(after))
+            here = sa.tuple_(self.bound(after.key), self._id_of(after))
             statement = statement.where(self._beyond(sa.tuple_(column, self.id), here))
         return self._keyed(statement).order_by(*self.order(column, self.id)).limit(limit)
+
+    def bound(self, key: Key | None) -> sa.ColumnElement[Any]:
+        """Return a sort value to compare the column with.
+
+        Where rows come in bursts it is one that the planner cannot look up: by old figures next to nothing lies behind
+        it, and all of a burst would be sorted for each page instead of walked along.
+        """
+        literal = sa.literal(key, self.sort.column.type)
+        return sa.select(literal).scalar_subquery() if self.is_bursty else literal
 
     def order(self, key: sa.ColumnElement[Any], row_id: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[Any]]:
         """Return the list's order over columns that hold its sort value and its id."""

@@ -41,10 +41,17 @@ def conditional(response: flask.Response, headers: Mapping[str, str] | None = No
     return response
 
 
-def list_answer(plural: str, rows: Sequence[Mapping[str, Any]], next_cursor: str | None, **more: Any) -> flask.Response:
+def list_answer(
+    plural: str,
+    rows: Sequence[Mapping[str, Any]],
+    next_cursor: str | None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> flask.Response:
     """Return one page of a list, with `Link: <...>; rel="next"` while there is more."""
-    headers = {"Link": f'<{next_link(next_cursor)}>; rel="next"'} if next_cursor else {}
-    return json_answer({plural: rows, "next_cursor": next_cursor, **more}, headers=headers)
+    link = {"Link": f'<{next_link(next_cursor)}>; rel="next"'} if next_cursor else {}
+    return json_answer({plural: rows, "next_cursor": next_cursor, **more}, headers={**link, **(headers or {})})
 
 
 def next_link(cursor: str) -> str:
@@ -93,13 +100,16 @@ def _extensions() -> dict[str, Any]:
     return found
 
 
-def stream_answer(chunks: Iterable[bytes], media_type: str, filename: str) -> flask.Response:
+def stream_answer(
+    chunks: Iterable[bytes], media_type: str, filename: str, headers: Mapping[str, str] | None = None
+) -> flask.Response:
     """Return a stream of a whole list; few run at a time, and one stops when its reader has gone."""
     extensions = _extensions()
     # An iterator, which has no length: HEAD must not say 0 of what GET streams.
     response = flask.Response(iter(()), mimetype=media_type)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    response.headers.update(headers or {})
     response.vary.add("Accept")
     if is_head():
         return response

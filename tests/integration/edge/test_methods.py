@@ -15,6 +15,7 @@ from shelflist.specification import load_specification, operations
 
 EXAMPLES = {
     "movie_id": "tt0111161",
+    "dataset_load_id": "00000000-0000-4000-8000-000000000000",
     "content_id": "v1",
     "job_id": "00000000-0000-4000-8000-000000000000",
     "feed_id": "00000000-0000-4000-8000-000000000000",

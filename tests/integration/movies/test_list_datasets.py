@@ -1,32 +1,16 @@
 """GET /datasets."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from tests.factories.loads import START, add_load
 from tests.fixtures.api import Api
-from uuid6 import uuid7
-
-from shelflist.ingest.tables import dataset_loads
-
-START = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
 def add_loads(api: Api, count: int) -> None:
     """Store loads that began in pairs at the same moment; the last one is served."""
-    rows = [
-        {
-            "id": str(uuid7()),
-            "load_id": str(uuid7()),
-            "dataset": "title.basics",
-            "source": "sample",
-            "outcome": "loaded",
-            "is_current": number == count - 1,
-            "started_at": START + timedelta(hours=number // 2),
-            "finished_at": START + timedelta(hours=number // 2, seconds=1.25),
-        }
-        for number in range(count)
-    ]
     with api.engine.begin() as connection:
-        connection.execute(dataset_loads.insert(), rows)
+        for number in range(count):
+            add_load(connection, is_current=number == count - 1, started_at=START + timedelta(hours=number // 2))
 
 
 def test_a_load_has_exactly_the_documented_fields(api: Api) -> None:
@@ -51,11 +35,35 @@ def test_a_load_has_exactly_the_documented_fields(api: Api) -> None:
         "rows_inserted": 0,
         "rows_updated": 0,
         "rows_deleted": 0,
+        "rejected_counts": {},
         "rejected_sample": [],
+        "overridden_gates": [],
+        "phases": [],
         "started_at": "2026-11-21T09:30:00.000Z",
+        "served_at": None,
         "finished_at": "2026-11-21T09:30:01.250Z",
         "seconds": 1.25,
     }
+
+
+def test_a_load_tells_what_each_phase_took_what_was_overridden_and_every_defect(api: Api) -> None:
+    told = {
+        "phases": [{"phase": "reading title.basics", "seconds": 0.75}, {"phase": "merging", "seconds": 0.5}],
+        "overridden_gates": ["fewer-rows", "rejected-share"],
+        "rejected_counts": {"not-a-whole-number": 250, "out-of-range": 1},
+    }
+    with api.engine.begin() as connection:
+        add_load(connection, served_at=START + timedelta(microseconds=750_999), **told)
+    [load] = api.get("/datasets").json()["datasets"]
+    assert {name: load[name] for name in told} == told
+    assert load["served_at"] == "2026-11-21T09:30:00.750Z"
+
+
+def test_a_load_that_runs_has_no_end_yet(api: Api) -> None:
+    with api.engine.begin() as connection:
+        add_load(connection, outcome="running", finished_at=None)
+    [load] = api.get("/datasets").json()["datasets"]
+    assert (load["finished_at"], load["served_at"], load["seconds"]) == (None, None, None)
 
 
 def test_the_ledger_is_walked_newest_first_each_load_once(api: Api) -> None:
