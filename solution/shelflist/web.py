@@ -26,7 +26,9 @@ from shelflist.shared.csvfile import MAX_COLUMNS
 from shelflist.shared.database import DatabaseError, connect_arguments
 from shelflist.shared.health import Health
 from shelflist.shared.idempotency import RETENTION_HOURS
+from shelflist.shared.metrics import Metrics
 from shelflist.shared.paging import Cursors
+from shelflist.shared.probing import Probe
 from shelflist.shared.problems import Problem, answer_exception
 from shelflist.shared.session import db
 from shelflist.shared.settings import Settings
@@ -67,9 +69,10 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     flask_app.extensions["shelflist.image_store"] = cache(partial(open_store, settings))
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
     _add_api(app, document)
-    health = Health(_engine(flask_app).url, has_vision=settings.has_vision())
+    probe = Probe(_engine(flask_app).url)
+    insight = edge.Insight(Health(probe, settings), Metrics(probe))
     paths = edge.Paths(_methods(document), _uploads(document, settings), _ranged(document))
-    return edge.wrap(app, settings, health, paths)
+    return edge.wrap(app, settings, insight, paths)
 
 
 def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:

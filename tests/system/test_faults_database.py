@@ -270,9 +270,11 @@ def test_while_the_database_is_down_everything_is_told_503_and_afterwards_all_is
         assert ask(server, "/health/live").status_code == 200
         assert ask(server, "/openapi.json").status_code == 200
         assert ask(server, "/healthcheck").json()["status"] == "degraded"
+        assert "shelflist_database_up 0.0\n" in ask(server, "/metrics").text
     assert ask(server).status_code == 200
     assert ask(server, "/genres").status_code == 200
     wait_for(lambda: readiness(server) == {(200, "")}, "/health/ready turns back", 10)
+    wait_for(lambda: "shelflist_database_up 1.0\n" in ask(server, "/metrics").text, "/metrics turns back", 10)
     assert add(server, "after the restart").status_code == 201
     assert count(engine, "movies") == before + 1
 

@@ -11,6 +11,7 @@ from starlette_compress import CompressMiddleware, add_compress_type
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from shelflist.shared.health import Health
+from shelflist.shared.metrics import Metrics
 from shelflist.shared.problems import MEDIA_TYPE
 from shelflist.shared.settings import Settings
 
@@ -39,7 +40,15 @@ class Paths:
     """Those whose answers come in ranges of bytes."""
 
 
-def wrap(app: ASGIApp, settings: Settings, health: Health, paths: Paths) -> ASGIApp:
+@dataclass(frozen=True)
+class Insight:
+    """What tells operators how the server is."""
+
+    health: Health
+    metrics: Metrics
+
+
+def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> ASGIApp:
     """Return `app` behind the whole edge; the last layer added here is the first that a request meets."""
     for media_type in (MEDIA_TYPE, "application/x-ndjson", "application/yaml", "text/csv"):
         add_compress_type(media_type)
@@ -49,7 +58,7 @@ def wrap(app: ASGIApp, settings: Settings, health: Health, paths: Paths) -> ASGI
         seconds=settings.body_seconds,
         uploads=paths.uploads,
     )
-    app = Probes(app, health=health)
+    app = Probes(app, health=insight.health, metrics=insight.metrics)
     app = Routes(app, methods=paths.methods, page_prefixes=PAGES)
     app = RequestGuard(app, ranged=paths.ranged)
     app = WholeAnswers(app)
@@ -88,6 +97,7 @@ def _cors(app: ASGIApp, settings: Settings) -> ASGIApp:
             "Location",
             "Retry-After",
             "X-Request-ID",
+            "X-Dataset-Version",
             "Idempotency-Replayed",
             "Accept-Ranges",
             "Content-Range",

@@ -39,7 +39,8 @@ class AccessLog:
             await self.app(scope, receive, watch)
         finally:
             # Probes come every few seconds and would bury everything else.
-            write = access_log.debug if scope["path"].startswith("/health/") else access_log.info
+            is_probe = scope["path"] == "/metrics" or scope["path"].startswith("/health/")
+            write = access_log.debug if is_probe else access_log.info
             write(
                 "request",
                 method=scope["method"],

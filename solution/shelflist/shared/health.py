@@ -1,19 +1,15 @@
 """Whether this server can serve: is the database there, and is the server not about to stop."""
 
-import asyncio
 import mmap
-import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, NoReturn
-
-import psycopg2
-import sqlalchemy as sa
 
 from shelflist import __version__
 
-_FRESH_SECONDS = 0.5
-_PROBE_SECONDS = 1.5
-_BACKGROUND = """
+from .probing import Probe
+from .settings import Settings
+
+_COMPONENTS = """
 SELECT
     CASE
         WHEN EXISTS (
@@ -37,9 +33,33 @@ SELECT
               AND touched_at < now() - interval '2 minutes'
         ) THEN 'degraded'
         ELSE 'ok'
-    END
+    END,
+    served.load_id,
+    confirmed.age_seconds,
+    latest.outcome,
+    latest.reason
+FROM (VALUES (true)) AS always
+LEFT JOIN (
+    SELECT load_id
+    FROM dataset_loads
+    WHERE is_current
+      AND dataset = 'title.basics'
+) AS served ON true
+LEFT JOIN (
+    SELECT greatest(floor(extract(epoch FROM clock_timestamp() - finished_at)), 0)::bigint AS age_seconds
+    FROM dataset_loads
+    WHERE outcome IN ('loaded', 'unchanged')
+    ORDER BY started_at DESC, id DESC
+    LIMIT 1
+) AS confirmed ON true
+LEFT JOIN (
+    SELECT outcome, reason
+    FROM dataset_loads
+    WHERE outcome <> 'running'
+    ORDER BY started_at DESC, id DESC
+    LIMIT 1
+) AS latest ON true
 """
-_UNKNOWN = ("unavailable", "unavailable", "unavailable")
 
 # One byte that the Gunicorn master and all its workers see: memory mapped before they fork.
 _draining = mmap.mmap(-1, 1)
@@ -55,16 +75,35 @@ def is_draining() -> bool:
     return _draining[0] == 1
 
 
-class Health:
-    """Asks the database on a connection of its own, so that a drained pool does not look like a dead database."""
+@dataclass(frozen=True)
+class _Datasets:
+    """What the ledger says of IMDb's files; None where no load has ended so."""
 
-    def __init__(self, url: sa.URL, *, has_vision: bool = True) -> None:
-        self._has_vision = has_vision
-        self._arguments = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
-        self._connection: Any = None
-        self._answer: tuple[float, bool] = (0.0, False)
-        self._asking: asyncio.Future[bool] | None = None
+    version: str | None = None
+    age_seconds: int | None = None
+    last_outcome: str | None = None
+    last_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Components:
+    """The states of what works beside the server, as far as the database can tell."""
+
+    worker: str = "unavailable"
+    harvest: str = "unavailable"
+    labelling: str = "unavailable"
+    datasets: _Datasets | None = None
+
+
+class Health:
+    """Answers for the server, by what a probe finds in the database."""
+
+    def __init__(self, probe: Probe, settings: Settings) -> None:
+        self._probe = probe
+        self._has_vision = settings.has_vision()
+        self._tells_reasons = settings.public_reads
+        self._is_reloaded = settings.imdb_reload
+        self._max_age_seconds = settings.imdb_max_age_hours * 3600
 
     async def unready(self) -> list[str]:
         """Return why the server should get no requests now; an empty list where it should."""
@@ -76,82 +115,49 @@ class Health:
     async def report(self) -> dict[str, Any]:
         """Return the state of each component, for a person."""
         has_database = await self.has_database()
-        worker, harvest, labelling = await self._background() if has_database else _UNKNOWN
+        found = await self._components() if has_database else _Components()
+        datasets = {"status": self._state_of(found.datasets), **vars(found.datasets or _Datasets())}
+        is_degraded = "degraded" in (found.harvest, found.labelling, datasets["status"])
         return {
             # Without a worker jobs wait, but whatever is asked is answered.
-            "status": "ok" if has_database and "degraded" not in (harvest, labelling) else "degraded",
+            "status": "ok" if has_database and not is_degraded else "degraded",
             "name": "shelflist",
             "version": __version__,
             "components": {
                 "database": {"status": "ok" if has_database else "unavailable"},
-                "worker": {"status": worker},
-                "harvest": {"status": harvest},
-                "labelling": {"status": labelling},
+                "worker": {"status": found.worker},
+                "harvest": {"status": found.harvest},
+                "labelling": {"status": found.labelling},
+                "datasets": datasets,
             },
         }
 
-    async def _background(self) -> tuple[str, str, str]:
-        """Return the states of the worker, of the harvest and of labelling."""
-        asking = asyncio.get_running_loop().run_in_executor(self._executor, self._ask_for_background)
-        try:
-            return await asyncio.wait_for(asyncio.shield(asking), _PROBE_SECONDS)
-        except TimeoutError:
-            return _UNKNOWN
-
-    def _ask_for_background(self) -> tuple[str, str, str]:
-        if self._connection is None:
-            return _UNKNOWN
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(_BACKGROUND)
-                worker, harvest, labelling = cursor.fetchone()
-        except psycopg2.Error:
-            return _UNKNOWN
-        return worker, harvest, labelling if self._has_vision else "off"
-
     async def has_database(self) -> bool:
         """Return whether the database answers; an answer is half a second old at most, and comes within two."""
-        asked_at, answer = self._answer
-        if time.monotonic() - asked_at < _FRESH_SECONDS:
-            return answer
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().run_in_executor(self._executor, self._ask)
-        try:
-            answer = await asyncio.wait_for(asyncio.shield(self._asking), _PROBE_SECONDS)
-        except TimeoutError:
-            answer = False
-        self._answer = (time.monotonic(), answer)
-        return answer
+        return await self._probe.recent("SELECT 1") is not None
 
-    def _ask(self) -> bool:
-        for _ in range(2):
-            # A connection that a restart has cut fails once; a new one tells whether the database is back.
-            try:
-                if self._connection is None:
-                    self._connection = psycopg2.connect(
-                        self._arguments,
-                        application_name="shelflist-health",
-                        connect_timeout=1,
-                        options="-c statement_timeout=1000",
-                    )
-                    self._connection.autocommit = True
-                with self._connection.cursor() as cursor:
-                    cursor.execute("SELECT 1")
-            except psycopg2.Error:
-                self._drop()
-            else:
-                return True
-        return False
+    async def _components(self) -> _Components:
+        rows = await self._probe.ask(_COMPONENTS)
+        if rows is None:
+            return _Components()
+        worker, harvest, labelling, version, age_seconds, outcome, reason = rows[0]
+        datasets = _Datasets(version, age_seconds, outcome, reason if self._tells_reasons else None)
+        return _Components(worker, harvest, labelling if self._has_vision else "off", datasets)
 
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _state_of(self, datasets: _Datasets | None) -> str:
+        if datasets is None:
+            return "unavailable"
+        if datasets.last_outcome in ("failed", "interrupted"):
+            return "degraded"
+        if self._is_reloaded:
+            age = datasets.age_seconds
+            return "degraded" if age is None or age > self._max_age_seconds else "ok"
+        return "off" if datasets.version is None else "ok"
 
 
 def get_liveness() -> NoReturn:
     """Stand for an operation of the spec that the edge answers before it comes here."""
-    raise RuntimeError("the edge answers the health operations")
+    raise RuntimeError("the edge answers the health operations and the metrics")
 
 
-get_readiness = get_healthcheck = get_liveness
+get_readiness = get_healthcheck = get_metrics = get_liveness

@@ -116,9 +116,18 @@ def record_failure(engine: sa.Engine, settings: Settings, row: sa.Row[Any], erro
     else:
         seconds = backoff_seconds(settings.job_retry_seconds, row.attempts)
         values |= {"state": "queued", "next_attempt_at": _NOW + timedelta(seconds=seconds)}
-    log.error("job failed", job_id=row.id, kind=row.kind, attempt=row.attempts, is_final=is_final, exc_info=error)
+    _tell_failure(row, error, is_final)
     with engine.begin() as connection:
         connection.execute(jobs.update().where(is_attempt(row.id, row.started_at)).values(values))
+
+
+def _tell_failure(row: sa.Row[Any], error: Exception, is_final: bool) -> None:
+    told = log.bind(job_id=row.id, kind=row.kind, attempt=row.attempts, is_final=is_final)
+    if isinstance(error, Problem) and error.status != 500:
+        # Foreseen, and its detail is meant to be read: a traceback would tell nothing more.
+        told.warning("job failed", slug=error.slug, reason=error.detail)
+    else:
+        told.error("job failed", exc_info=error)
 
 
 def _attempts_of(kind: JobKind | None) -> int:

@@ -16,7 +16,10 @@ from shelflist.shared.settings import load_settings
 
 WRITES = [("POST", "/movies"), ("PATCH", "/movies/tt0111161"), ("DELETE", "/movies/tt0111161")]
 READS = ["/movies", "/movies/tt0111161", "/genres", "/datasets"]
-OPEN = ["/ping", "/limits", "/healthcheck", "/health/live", "/health/ready", "/openapi.json", "/problems/not-found"]
+OPEN = [
+    *("/ping", "/limits", "/healthcheck", "/health/live", "/health/ready", "/metrics"),
+    *("/openapi.json", "/problems/not-found"),
+]
 MOVIE = {"title": "x"}
 
 

@@ -254,6 +254,7 @@ def test_a_target_that_browsers_take_for_another_host_is_404(server: Server, tar
         ("GET", "/health/live", 200),
         ("GET", "/health/ready", 200),
         ("GET", "/healthcheck", 200),
+        ("GET", "/metrics", 200),
         ("GET", "/openapi.yaml", 200),
         ("GET", "/problems/not-found", 200),
         ("OPTIONS", "/movies", 204),

@@ -1,14 +1,18 @@
 """The daily load as a job: its outcome, its failure, its schedule."""
 
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from tests.factories.imdb import movie, write_imdb
 from tests.fixtures.loading import Loading
 
 from shelflist.movies import reload
+from shelflist.shared import job_attempts
 from shelflist.shared.clock import now
-from shelflist.shared.jobs import JobContext, kind_of
+from shelflist.shared.jobs import JobContext, enqueue, kind_of
 from shelflist.shared.schedules import known
 from shelflist.shared.settings import SettingsError, load_settings
 from shelflist.worker import register_kinds
@@ -44,7 +48,51 @@ def test_a_load_that_fails_is_a_problem_that_names_no_path(loading: Loading, tmp
     job, _ = context(loading, str(tmp_path / "nothing"))
     with pytest.raises(reload.LoadFailed) as failed:
         reload.run(job, {})
-    assert str(tmp_path) not in str(failed.value.detail)
+    assert "".join(traceback.format_exception(failed.value)).count(str(tmp_path)) == 0
+    assert failed.value.status == 503
+
+
+def test_a_failure_is_one_line_of_the_log_that_leads_to_the_ledger(loading: Loading, tmp_path: Path) -> None:
+    for _ in range(2):
+        job, _ = context(loading, str(tmp_path / "nothing"))
+        with capture_logs() as lines, pytest.raises(reload.LoadFailed):
+            reload.run(job, {})
+        [line] = lines
+        newest = loading.ledger()[-1]
+        assert line.pop("seconds") >= 0
+        assert line == {
+            "event": "load failed",
+            "log_level": "error",
+            "job_id": job.job_id,
+            "load_id": str(newest["load_id"]),
+            "reason": newest["reason"],
+        }
+
+
+def test_files_that_a_gate_refuses_are_not_loaded_again(loading: Loading, tmp_path: Path) -> None:
+    bad = write_imdb(tmp_path / "bad", [movie(number, year="MMXX") for number in range(1, 5)] + [movie(5)])
+    with loading.engine.begin() as connection:
+        queued = enqueue(connection, reload.KIND, {})
+    row = job_attempts.begin(loading.engine, queued.id)
+    assert row is not None
+    job_attempts.run(loading.engine, loading.settings(imdb_source=str(bad)), row)
+    [found] = loading.rows("SELECT * FROM jobs")
+    assert (found["state"], found["attempts"], found["problem"]["status"]) == ("failed", 1, 422)
+    assert found["problem"]["type"] == "/problems/load-refused"
+    assert found["problem"]["detail"] == loading.ledger()[-1]["reason"]
+
+
+def test_a_fault_of_ours_keeps_its_traceback_and_its_text_to_itself(
+    loading: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(reload, "load_imdb", fail)
+    job, _ = context(loading, "sample")
+    with capture_logs() as lines, pytest.raises(RuntimeError):
+        reload.run(job, {})
+    assert [(line["reason"], line["load_id"]) for line in lines] == [("unexpected RuntimeError", None)]
 
 
 def test_it_is_scheduled_daily_where_it_is_on() -> None:
