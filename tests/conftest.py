@@ -11,7 +11,7 @@ from shelflist.migrations import migrate
 from shelflist.shared.database import create_engine
 from shelflist.shared.settings import Settings, load_settings, normalise_database_url
 from tests.fixtures.api import Api
-from tests.fixtures.databases import create_database, drop_database
+from tests.fixtures.databases import create_database, drop_database, make_hasty
 
 pytest_plugins = ["tests.fixtures.vision"]
 
@@ -32,6 +32,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Workers of pytest-xdist have folders below one of the run: they share the server there.
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with running(shared / "postgresql") as url:
+        make_hasty(url)
         yield normalise_database_url(url)
 
 

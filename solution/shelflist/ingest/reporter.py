@@ -47,6 +47,11 @@ class Reporter:
                 self.phases.append({"phase": name, "seconds": round(self._phase.seconds, 3)})
                 self._end(self._phase)
 
+    def phases_so_far(self) -> list[dict[str, object]]:
+        """Return `phases` and what the one that is under way has taken by now."""
+        with self._lock:
+            return [*self.phases, {"phase": self._phase.name, "seconds": round(self._phase.seconds, 3)}]
+
     def expect(self, total: int | None, already: int = 0) -> None:
         """Say how much there is to do in this phase (None: nobody knows), and that `already` more was done before."""
         with self._lock:

@@ -24,7 +24,7 @@ from shelflist.ingest.tsv import Caps, open_tsv
 from shelflist.shared.settings import Settings
 
 from . import imdb_merge
-from .imdb_exchange import TABLES, Exchange, Read, fill_from_staged, put_in_place
+from .imdb_exchange import TABLES, Exchange, Read, fill_from_staged, keep_times, put_in_place
 from .imdb_files import BASICS, RATINGS, Origin, is_sample
 from .imdb_gates import imdb_gates
 from .imdb_genres import GenreLists
@@ -36,6 +36,12 @@ Outcome = Literal["loaded", "unchanged", "kept", "already running"]
 
 EXCHANGE_ROWS, EXCHANGE_SHARE = 20_000, 0.1
 """So many movies, and such a share of all, must differ before whole tables are exchanged instead of changed."""
+
+NEW_TIMES, BYTES_OF_MOVIE = 5, 2_000
+"""A file that is likely to bring so many times the movies that are served fills new tables at once.
+
+A movie takes 430 bytes of IMDb's packed file, and 1,500 of the unpacked one.
+"""
 
 
 @dataclass(frozen=True)
@@ -181,12 +187,10 @@ class _Load:
     def _load(self, files: dict[str, Path]) -> None:
         standby = Standby(self.engine, self.connection, TABLES)
         is_possible = standby.is_possible()
-        is_first = is_possible and not self.connection.scalar(sa.text(_ANY))
-        self.connection.commit()
-        if is_first:
+        if is_possible and self._is_mostly_new(files[BASICS]):
             staged = self._stage(files, *(Destination(standby.create_statements(n), standby.table(n)) for n in TABLES))
             self._check(staged)
-            self._exchange(standby, staged.genres, Read(staged.movies))
+            self._exchange(standby, staged.genres, keep_times(self.connection, staged.movies))
             return
         staged = self._stage(files, Destination([_STAGED], STAGED))
         self._check(staged)
@@ -199,6 +203,12 @@ class _Load:
             self._exchange(standby, staged.genres, read)
         else:
             self._merge(staged.genres)
+
+    def _is_mostly_new(self, basics: Path) -> bool:
+        """Tell whether the file is so large that it must bring far more movies than are served."""
+        served = self.connection.scalar(sa.text("SELECT count(*) FROM movies WHERE source = 'imdb'")) or 0
+        self.connection.commit()
+        return served * NEW_TIMES * BYTES_OF_MOVIE < basics.stat().st_size
 
     def _stage(self, files: dict[str, Path], movies: Destination, links: Destination | None = None) -> Staged:
         basics, ratings = self.loads
@@ -236,6 +246,8 @@ class _Load:
         basics.rows_shadowed = counts.shadowed
         basics.rows_inserted, basics.rows_updated = counts.inserted, counts.updated
         basics.rows_deleted = counts.deleted
+        for load in self.loads:
+            load.phases = self.reporter.phases_so_far()
         ledger.finish(self.connection, self.loads, "loaded")
 
     def _analyze(self) -> None:
@@ -245,7 +257,6 @@ class _Load:
             self.connection.commit()
 
 
-_ANY = "SELECT EXISTS (SELECT FROM movies WHERE source = 'imdb')"
 _PRESENT = """
 SELECT
     count(*) FILTER (WHERE source = 'imdb') AS imdb,

@@ -100,6 +100,35 @@ JOIN genre_ids g ON g.name = genre.name
 _GENRE_IDS = "CREATE TEMPORARY TABLE genre_ids (id integer NOT NULL, name text NOT NULL) ON COMMIT DROP"
 _FILL_GENRE_IDS = "INSERT INTO genre_ids SELECT * FROM unnest(CAST(:ids AS integer[]), CAST(:names AS text[]))"
 
+_SERVED = """
+SELECT
+    count(*),
+    count(*) FILTER (
+        WHERE (m.title, m.title_key, m.original_title, m.year, m.runtime, m.rating, m.votes, m.genres)
+              IS DISTINCT FROM
+              (n.title, n.title_key, n.original_title, n.year, n.runtime, n.rating, n.votes, n.genres)
+          AND n.id IS NOT NULL
+    )
+FROM movies m
+LEFT JOIN shelflist_next.movies n ON n.id = m.id
+WHERE m.source = 'imdb'
+"""
+
+_KEEP_TIMES = """
+UPDATE shelflist_next.movies n
+SET created_at = m.created_at,
+    updated_at = CASE
+        WHEN (m.title, m.title_key, m.original_title, m.year, m.runtime, m.rating, m.votes, m.genres)
+             IS DISTINCT FROM
+             (n.title, n.title_key, n.original_title, n.year, n.runtime, n.rating, n.votes, n.genres)
+        THEN n.updated_at
+        ELSE m.updated_at
+    END
+FROM movies m
+WHERE m.id = n.id
+  AND m.source = 'imdb'
+"""
+
 _NOTE_REMOVED = """
 INSERT INTO removed_movies (id, imdb_id, title, removed_at)
 SELECT m.id, m.imdb_id, m.title, now()
@@ -130,6 +159,15 @@ def fill_from_staged(connection: sa.Connection, standby: Standby, genres: GenreL
     connection.execute(sa.text(_MOVIES_FROM_STAGED))
     connection.execute(sa.text(_LINKS_FROM_STAGED))
     connection.commit()
+
+
+def keep_times(connection: sa.Connection, staged: int) -> Read:
+    """Let movies in the new tables that are served already keep their times, and commit; return what was read."""
+    served, changed = connection.execute(sa.text(_SERVED)).one()
+    if served:
+        _rows(connection, _KEEP_TIMES)
+    connection.commit()
+    return Read(staged, served, changed)
 
 
 @dataclass(frozen=True)

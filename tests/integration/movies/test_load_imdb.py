@@ -1,6 +1,7 @@
 """`shelflist load imdb`: what is in the files is what is served, and users' movies stay."""
 
 import gzip
+import hashlib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,24 @@ def test_a_second_load_changes_only_what_differs(loading: Loading, tmp_path: Pat
         assert after[changed]["updated_at"] > before[changed]["updated_at"]
     assert (after["tt0000002"]["title"], after["tt0000002"]["genres"]) == ("Changed", ["Comedy", "Drama"])
     assert str(after["tt0000004"]["rating"]) == "5.1"
+
+
+def test_what_a_far_larger_file_brings_again_keeps_its_ids_and_times(loading: Loading, tmp_path: Path) -> None:
+    loading.load(write_imdb(tmp_path / "a", [movie(1, "Same"), movie(2, "Old"), movie(3, "Gone")], [rating(1)]))
+    before = {row["imdb_id"]: row for row in loading.movies()}
+    # Random titles, because the size of the packed file is what tells.
+    many = [movie(number, hashlib.sha256(str(number).encode()).hexdigest()) for number in range(1_000, 3_000)]
+    source = write_imdb(tmp_path / "b", [movie(1, "Same"), movie(2, "New"), *many], [rating(1)])
+    result = loading.load(source)
+    assert "building indexes" in [phase["phase"] for phase in loading.ledger()[-1]["phases"]]
+    assert (result.basics.rows_inserted, result.basics.rows_updated, result.basics.rows_deleted) == (2_000, 1, 1)
+    after = {row["imdb_id"]: row for row in loading.movies()}
+    assert after["tt0000001"] == before["tt0000001"]
+    assert (after["tt0000002"]["id"], after["tt0000002"]["title"]) == (before["tt0000002"]["id"], "New")
+    assert after["tt0000002"]["created_at"] == before["tt0000002"]["created_at"]
+    assert after["tt0000002"]["updated_at"] > before["tt0000002"]["updated_at"]
+    assert len(after) == 2_002
+    assert loading.load(source, force=True).basics.rows_updated == 0
 
 
 def test_loading_the_same_files_again_writes_nothing(loading: Loading, tmp_path: Path) -> None:
