@@ -115,7 +115,7 @@ def test_the_command_ends_with_one_line_and_a_status(loading: Loading, new: Path
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("phase", ["reading title.ratings", "reading title.basics", "comparing", "merging"])
+@pytest.mark.parametrize("phase", ["reading title.ratings", "reading title.basics", "building indexes", "exchanging"])
 def test_a_loader_killed_at_any_point_leaves_the_old_or_the_new_data(
     loading: Loading, tmp_path: Path, phase: str
 ) -> None:
