@@ -19,7 +19,6 @@ from shelflist.shared.jobs import Arguments, JobCancelled, JobContext, JobKind, 
 from shelflist.shared.schedules import Schedule
 from shelflist.shared.settings import Settings
 
-from .imdb import load_imdb
 from .problems import LoadFailed, LoadRefused
 
 log = structlog.get_logger(__name__)
@@ -63,6 +62,9 @@ def run(context: JobContext, _arguments: Arguments) -> Arguments:
     Raises LoadFailed, after which another attempt may do better, or LoadRefused, after which none can. Each failure is
     one line of the log.
     """
+    # Imported here: the load engine would cost each worker 100 MB that only the job's own process needs.
+    from .imdb import load_imdb
+
     started = time.monotonic()
     try:
         result = load_imdb(context.engine, context.settings, reporter=_JobReporter(context))

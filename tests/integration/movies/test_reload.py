@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from tests.factories.imdb import movie, write_imdb
 from tests.fixtures.loading import Loading
 
-from shelflist.movies import reload
+from shelflist.movies import imdb, reload
 from shelflist.shared import job_attempts
 from shelflist.shared.clock import now
 from shelflist.shared.jobs import JobContext, enqueue, kind_of
@@ -88,7 +88,7 @@ def test_a_fault_of_ours_keeps_its_traceback_and_its_text_to_itself(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr(reload, "load_imdb", fail)
+    monkeypatch.setattr(imdb, "load_imdb", fail)
     job, _ = context(loading, "sample")
     with capture_logs() as lines, pytest.raises(RuntimeError):
         reload.run(job, {})
