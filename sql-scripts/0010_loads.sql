@@ -3,6 +3,10 @@
 ALTER TABLE dataset_loads
     -- When what the load wrote became visible: the updated_at of its rows, null where it wrote nothing.
     ADD COLUMN served_at timestamptz,
+    -- A moment at which that surely was visible; null until then.
+    ADD COLUMN visible_at timestamptz,
+    -- IMDb's rows that gave way to users' movies with the same IMDb id.
+    ADD COLUMN shadowed_ids text[] NOT NULL DEFAULT '{}',
     -- The seconds that each phase took, in the order of the phases: [{"phase": ..., "seconds": ...}].
     ADD COLUMN phases jsonb NOT NULL DEFAULT '[]',
     -- The gates that would have refused the load, had it not been forced.
@@ -11,7 +15,7 @@ ALTER TABLE dataset_loads
     ADD COLUMN rejected_counts jsonb NOT NULL DEFAULT '{}';
 
 UPDATE dataset_loads
-SET served_at = finished_at
+SET served_at = finished_at, visible_at = finished_at
 WHERE outcome = 'loaded';
 
 -- Rows that a load left out: of each defect the first ones, by the file's own line numbers (1 is the header).

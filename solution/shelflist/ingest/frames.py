@@ -9,6 +9,8 @@ from .columns import LINE
 from .rejections import Rejections
 from .tsv import Lines
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 
 def frame_of(
     lines: Lines,
@@ -36,24 +38,33 @@ def _split(lines: Lines, header: Sequence[str], columns: Sequence[str]) -> pl.Da
     # No row may have more fields than the header; so many separators in all, and none has fewer.
     if b"\0" in data or data.count(b"\t") != len(lines.rows) * (len(header) - 1):
         return None
-    names = [f"field_{place}" for place in range(len(header))]
     try:
-        fields = pl.read_csv(
-            data,
-            has_header=False,
-            separator="\t",
-            quote_char=None,
-            empty_string_is_null=False,
-            schema=dict.fromkeys(names, pl.String),
-            extra_columns="raise",
-        )
-    except PolarsError:
+        fields = _parsed(data, lines, len(header))
+    except (PolarsError, UnicodeDecodeError):
         return None
     # Empty lines are left out.
     if fields.height != len(lines.rows):
         return None
-    wanted = [pl.col(names[header.index(column)]).alias(column) for column in columns]
-    return fields.select(pl.Series(LINE, lines.numbers, pl.Int64), *wanted)
+    wanted = [fields.to_series(header.index(column)).alias(column) for column in columns]
+    return pl.DataFrame([pl.Series(LINE, lines.numbers, pl.Int64), *wanted])
+
+
+def _parsed(data: bytes, lines: Lines, width: int) -> pl.DataFrame:
+    """Return the fields as they stand in the file; raises PolarsError, UnicodeDecodeError where that cannot be."""
+    schema = {f"field_{place}": pl.String for place in range(width)}
+    # The parser takes carriage returns off the ends of fields, and a byte order mark off the first.
+    if b"\r" in data or data.startswith(_BYTE_ORDER_MARK):
+        rows = [row.decode().split("\t") for row in lines.rows]
+        return pl.DataFrame([row for row in rows if len(row) == width], schema=schema, orient="row")
+    return pl.read_csv(
+        data,
+        has_header=False,
+        separator="\t",
+        quote_char=None,
+        empty_string_is_null=False,
+        schema=schema,
+        extra_columns="raise",
+    )
 
 
 def _sound(lines: Lines, width: int, rejections: Rejections, concerns: Callable[[bytes], bool]) -> Lines:

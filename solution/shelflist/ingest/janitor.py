@@ -13,7 +13,7 @@ _PATIENCE_SECONDS = 30
 
 @contextmanager
 def janitor(engine: sa.Engine) -> Iterator[None]:
-    """Watch over the block: where this process ends inside it, the janitor cleans the database behind it."""
+    """Watch over the block: where it raises, or this process ends inside it, the database is cleaned behind it."""
     process = subprocess.Popen(
         (sys.executable, "-m", __name__),
         stdin=subprocess.PIPE,
@@ -27,11 +27,13 @@ def janitor(engine: sa.Engine) -> Iterator[None]:
     with suppress(BrokenPipeError):
         process.stdin.write(engine.url.render_as_string(hide_password=False) + "\n")
         process.stdin.flush()
+    last_word = ""
     try:
         yield
+        last_word = _DONE
     finally:
         with suppress(BrokenPipeError, subprocess.TimeoutExpired):
-            process.communicate(_DONE, timeout=_PATIENCE_SECONDS)
+            process.communicate(last_word, timeout=_PATIENCE_SECONDS)
 
 
 def main() -> None:
@@ -50,6 +52,7 @@ def main() -> None:
         # Where another load holds the lock by now, that one has cleaned up.
         if connection is not None:
             ledger.interrupt_running(connection)
+            connection.commit()
             drop_schema(connection)
 
 

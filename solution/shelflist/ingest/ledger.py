@@ -39,7 +39,7 @@ class DatasetLoad:
     sha256: str | None = None
     rows_read: int = 0
     rows_kept: int = 0
-    rows_shadowed: int = 0
+    shadowed_ids: list[str] = field(default_factory=list)
     rows_inserted: int = 0
     rows_updated: int = 0
     rows_deleted: int = 0
@@ -48,6 +48,11 @@ class DatasetLoad:
     """The seconds that each phase took so far: {"phase", "seconds"}; the loads of one run share them."""
     overridden_gates: list[str] = field(default_factory=list)
     """The gates that would have refused this load, had it not been forced."""
+
+    @property
+    def rows_shadowed(self) -> int:
+        """How many rows gave way to users' rows."""
+        return len(self.shadowed_ids)
 
 
 KEPT_LOADS = 30
@@ -117,6 +122,15 @@ def _keep_rejected(connection: sa.Connection, load: DatasetLoad) -> None:
     connection.execute(sa.delete(rejected_rows).where(rejected_rows.c.dataset_load_id.in_(past)))
 
 
+def mark_visible(connection: sa.Connection, loads: Iterable[DatasetLoad]) -> None:
+    """Note that what `loads` wrote is visible; to be called after the commit that made it so, and commits itself."""
+    for load in loads:
+        connection.execute(
+            sa.update(dataset_loads).where(dataset_loads.c.id == load.id).values(visible_at=sa.func.clock_timestamp())
+        )
+    connection.commit()
+
+
 def _retire_current(connection: sa.Connection, dataset: str) -> None:
     connection.execute(
         sa.update(dataset_loads)
@@ -138,6 +152,7 @@ def _findings(load: DatasetLoad) -> dict[str, object]:
         "phases": load.phases,
         "overridden_gates": load.overridden_gates,
         "rows_shadowed": load.rows_shadowed,
+        "shadowed_ids": load.shadowed_ids,
         "rows_inserted": load.rows_inserted,
         "rows_updated": load.rows_updated,
         "rows_deleted": load.rows_deleted,
@@ -150,14 +165,20 @@ class Current:
 
     source: str
     sha256: str | None
+    rows_read: int
     rows_kept: int
-    rows_shadowed: int
+    shadowed_ids: list[str]
+
+    @property
+    def rows_shadowed(self) -> int:
+        """How many rows gave way to users' rows."""
+        return len(self.shadowed_ids)
 
 
 def current(connection: sa.Connection, dataset: str) -> Current | None:
     """Return the load of `dataset` that is being served, None before the first."""
     served = dataset_loads.c
-    columns = (served.source, served.sha256, served.rows_kept, served.rows_shadowed)
+    columns = (served.source, served.sha256, served.rows_read, served.rows_kept, served.shadowed_ids)
     row = connection.execute(
         sa.select(*columns).where(dataset_loads.c.dataset == dataset, dataset_loads.c.is_current)
     ).one_or_none()

@@ -131,7 +131,12 @@ def second_session(engine: sa.Engine) -> Iterator[Any]:
     with engine.connect() as connection:
         connection.detach()
         _prepare(connection)
-        yield connection.connection.dbapi_connection
+        try:
+            yield connection.connection.dbapi_connection
+        except BaseException:
+            # Its state is unknown, and it is not used again.
+            connection.invalidate()
+            raise
 
 
 def in_transaction(connection: sa.Connection, work: Callable[[], _T]) -> _T:

@@ -34,6 +34,8 @@ dataset_loads = sa.Table(
     sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
     sa.Column("finished_at", sa.DateTime(timezone=True)),
     sa.Column("served_at", sa.DateTime(timezone=True)),
+    sa.Column("visible_at", sa.DateTime(timezone=True)),
+    sa.Column("shadowed_ids", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("phases", JSONB, nullable=False, server_default="[]"),
     sa.Column("overridden_gates", ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("rejected_counts", JSONB, nullable=False, server_default="{}"),

@@ -9,7 +9,7 @@ from typing import IO
 
 from isal import igzip, isal_zlib
 
-from .errors import LoadError
+from .errors import LoadError, LoadRefused
 
 BLOCK_BYTES = 1 << 20
 """Bytes read at a time."""
@@ -20,6 +20,8 @@ LINE_BYTES = 1 << 16
 _RATIO_FROM_BYTES = 10_000_000
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CONTINUATION = bytes(range(0x80, 0xC0))
+_FIRST_LEAD = 0xC0
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class TsvFile:
         return self._raw.tell()
 
     def require(self, columns: Iterable[str]) -> None:
-        """Raise LoadError unless the header names each of `columns` exactly once, in whatever order."""
+        """Raise LoadRefused unless the header names each of `columns` exactly once, in whatever order."""
         for column in columns:
             if (times := self.header.count(column)) != 1:
-                raise LoadError(f"{self.name} {'lacks' if times == 0 else 'repeats'} the column {column}")
+                raise LoadRefused(f"{self.name} {'lacks' if times == 0 else 'repeats'} the column {column}")
 
     def blocks(self) -> Iterator[Block]:
         """Yield the lines after the header, counting them in `rows_read`."""
@@ -174,15 +176,27 @@ def _chunks(name: str, unpacked: IO[bytes], raw: IO[bytes], caps: Caps) -> Itera
 def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield blocks of whole lines ending in line feeds; of a line that fills whole chunks only both ends stay."""
     rest = b""
+    is_cut = False
     for chunk in chunks:
-        cut = chunk.rfind(b"\n") + 1
+        # Where something is left out between the two, no character is to be in halves.
+        piece = chunk.lstrip(_CONTINUATION) if is_cut else chunk
+        cut = piece.rfind(b"\n") + 1
         if cut:
-            yield _without_carriage_returns(rest + chunk[:cut])
-            rest = chunk[cut:]
+            yield _without_carriage_returns(rest + piece[:cut])
+            rest, is_cut = piece[cut:], False
+        elif len(rest) + len(piece) > LINE_BYTES:
+            rest, is_cut = _whole_characters((rest + piece)[:LINE_BYTES]), True
         else:
-            rest = (rest + chunk)[:LINE_BYTES]
+            rest += piece
     if rest:
         yield _without_carriage_returns(rest + b"\n")
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Return `data` without what it has of a character of UTF-8 that its end has cut."""
+    lead = data.rstrip(_CONTINUATION)
+    is_ascii = not lead or lead[-1] < _FIRST_LEAD
+    return data if is_ascii else lead[:-1]
 
 
 def _without_carriage_returns(data: bytes) -> bytes:

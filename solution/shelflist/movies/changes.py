@@ -34,8 +34,8 @@ class Start:
 def find_start(connection: sa.Connection, since: str) -> Start:
     """Return where `since` is, a version or an RFC 3339 timestamp.
 
-    A moment stands for the last load that had ended by then. Rows carry the time at which their load began to write,
-    and are seen when it ends: a moment between the two has seen nothing of that load.
+    A moment stands for the last load that surely was visible by then. Rows carry the time at which their load began
+    to write, and are seen when it ends: a moment between the two has seen nothing of that load.
 
     Raises UnknownVersion for what never was a version, InvalidRequest for a timestamp that is none.
     """
@@ -43,7 +43,7 @@ def find_start(connection: sa.Connection, since: str) -> Start:
     if _is_uuid(since):
         found = served.where(dataset_loads.c.load_id == since)
     else:
-        found = served.where(dataset_loads.c.finished_at <= parse_timestamp(since.upper(), "since"))
+        found = served.where(dataset_loads.c.visible_at <= parse_timestamp(since.upper(), "since"))
     moment, version = connection.execute(sa.select(found.scalar_subquery(), VERSION)).one()
     if moment is None and _is_uuid(since):
         raise UnknownVersion(since)

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from uuid6 import uuid7
 
 from shelflist.ingest import ledger
-from shelflist.ingest.errors import DatabaseLost, LoadRefused
+from shelflist.ingest.blueprints import beside
+from shelflist.ingest.errors import DatabaseLost, LoadError, LoadRefused
 from shelflist.ingest.gates import check_gates
 from shelflist.ingest.janitor import janitor
 from shelflist.ingest.ledger import DatasetLoad
@@ -26,7 +27,7 @@ from shelflist.shared.settings import Settings
 from . import imdb_merge
 from .imdb_exchange import TABLES, Exchange, Read, fill_from_staged, keep_times, put_in_place
 from .imdb_files import BASICS, RATINGS, Origin, is_sample
-from .imdb_gates import imdb_gates
+from .imdb_gates import Before, imdb_gates
 from .imdb_genres import GenreLists
 from .imdb_merge import STAGED, MergeCounts
 from .imdb_rows import BASICS_REQUIRED, RATINGS_NAMES
@@ -156,6 +157,7 @@ class _Load:
             create_schema(self.connection)
             try:
                 self._load(files)
+                ledger.mark_visible(self.connection, self.loads)
             finally:
                 self._clean_up()
         return "loaded"
@@ -163,8 +165,10 @@ class _Load:
     def _is_intact(self) -> bool:
         """Tell whether the rows that the current load left are still there, and no shadow has lifted."""
         current = ledger.current(self.connection, BASICS)
-        imdb, user = self.connection.execute(sa.text(_PRESENT)).one()
-        return current is not None and imdb == current.rows_kept and user >= current.rows_shadowed
+        if current is None:
+            return False
+        kept, shadowing = self.connection.execute(sa.text(_PRESENT), {"shadowed": current.shadowed_ids}).one()
+        return bool(kept == current.rows_kept and shadowing == current.rows_shadowed)
 
     def _is_served(self) -> bool:
         served = [ledger.current(self.connection, load.dataset) for load in self.loads]
@@ -180,19 +184,19 @@ class _Load:
 
     def _clean_up(self) -> None:
         """Remove what was built and not put in place; where the database is gone, the next load does it."""
-        with suppress(DBAPIError):
+        with suppress(DBAPIError, LoadError):
             self.connection.rollback()
-            drop_schema(self.connection)
+            drop_schema(self.connection, patience_seconds=0)
 
     def _load(self, files: dict[str, Path]) -> None:
         standby = Standby(self.engine, self.connection, TABLES)
         is_possible = standby.is_possible()
         if is_possible and self._is_mostly_new(files[BASICS]):
-            staged = self._stage(files, *(Destination(standby.create_statements(n), standby.table(n)) for n in TABLES))
+            staged = self._stage(files, *(Destination(standby.table_statements(n), beside(n)) for n in TABLES))
             self._check(staged)
             self._exchange(standby, staged.genres, keep_times(self.connection, staged.movies))
             return
-        staged = self._stage(files, Destination([_STAGED], STAGED))
+        staged = self._stage(files, Destination([_STAGED], STAGED, is_logged=False))
         self._check(staged)
         with self.reporter.phase("comparing"):
             differences = imdb_merge.compare(self.connection)
@@ -224,11 +228,11 @@ class _Load:
         if staged.movies == 0:
             raise LoadRefused("title.basics holds no movie that can be loaded")
         served = ledger.current(self.connection, BASICS)
+        # How many movies a sample has is a matter of taste.
+        is_comparable = served is not None and not is_sample(served.source)
+        before = Before(served, ledger.current(self.connection, RATINGS)) if served and is_comparable else None
         self.connection.commit()
-        if served is not None and is_sample(served.source):
-            # How many movies a sample has is a matter of taste.
-            served = None
-        check_gates(imdb_gates(self.settings, staged.movies, served, *self.loads), self.loads, force=self.force)
+        check_gates(imdb_gates(self.settings, staged, before, *self.loads), self.loads, force=self.force)
 
     def _merge(self, genres: GenreLists) -> None:
         with self.reporter.phase("merging"):
@@ -243,7 +247,7 @@ class _Load:
     def _record(self, counts: MergeCounts) -> None:
         basics, ratings = self.loads
         basics.rows_kept, ratings.rows_kept = counts.kept, counts.rated
-        basics.rows_shadowed = counts.shadowed
+        basics.shadowed_ids = counts.shadowed
         basics.rows_inserted, basics.rows_updated = counts.inserted, counts.updated
         basics.rows_deleted = counts.deleted
         for load in self.loads:
@@ -259,9 +263,8 @@ class _Load:
 
 _PRESENT = """
 SELECT
-    count(*) FILTER (WHERE source = 'imdb') AS imdb,
-    count(*) FILTER (WHERE source = 'user' AND imdb_id IS NOT NULL) AS users
-FROM movies
+    (SELECT count(*) FROM movies WHERE source = 'imdb') AS kept,
+    (SELECT count(*) FROM movies WHERE source = 'user' AND imdb_id = ANY(CAST(:shadowed AS text[]))) AS shadowing
 """
 # Written without the write-ahead log: after a crash of the server it is empty, and the load has failed anyway.
 _STAGED = f"CREATE UNLOGGED TABLE {STAGED} (LIKE movies INCLUDING DEFAULTS)"

@@ -25,7 +25,27 @@ class Read:
     changed: int = 0
 
 
-# Users' rows as they are now; IMDb's rows give way to those with the same imdb_id.
+# IMDb's rows whose imdb_id a user's movie has.
+_GIVE_WAY = (
+    """
+    DELETE FROM shelflist_next.movie_genres l
+    USING movies u
+    JOIN shelflist_next.movies n ON n.imdb_id = u.imdb_id
+    WHERE u.source = 'user'
+      AND n.source = 'imdb'
+      AND l.movie_id = n.id
+    """,
+    """
+    DELETE FROM shelflist_next.movies n
+    USING movies u
+    WHERE n.source = 'imdb'
+      AND u.source = 'user'
+      AND u.imdb_id = n.imdb_id
+    RETURNING n.imdb_id
+    """,
+)
+
+# Users' rows as they are now, but for those that IMDb's rows are still in the way of.
 _CARRY_OVER = (
     """
     DELETE FROM shelflist_next.movies n
@@ -35,44 +55,32 @@ _CARRY_OVER = (
       )
     """,
     """
-    DELETE FROM shelflist_next.movie_genres l
-    WHERE l.movie_id IN (
-        SELECT n.id
-        FROM movies u
-        JOIN shelflist_next.movies n ON n.imdb_id = u.imdb_id
-        WHERE u.source = 'user' AND n.source = 'imdb'
-    )
-    """,
-    """
-    DELETE FROM shelflist_next.movies n
-    USING movies u
-    WHERE n.source = 'imdb'
-      AND u.source = 'user'
-      AND u.imdb_id = n.imdb_id
-    """,
-    """
     INSERT INTO shelflist_next.movies
     SELECT m.*
     FROM movies m
     WHERE m.source = 'user'
-      AND NOT EXISTS (SELECT FROM shelflist_next.movies n WHERE n.id = m.id AND n.source = 'user')
+      AND NOT EXISTS (
+          SELECT FROM shelflist_next.movies n WHERE n.id = m.id OR n.imdb_id = m.imdb_id
+      )
     """,
     """
     INSERT INTO shelflist_next.movie_genres
     SELECT l.*
     FROM movie_genres l
-    JOIN movies m ON m.id = l.movie_id
-    WHERE m.source = 'user'
+    JOIN shelflist_next.movies n ON n.id = l.movie_id
+    WHERE n.source = 'user'
       AND NOT EXISTS (
-          SELECT FROM shelflist_next.movie_genres n WHERE n.movie_id = l.movie_id AND n.genre_id = l.genre_id
+          SELECT FROM shelflist_next.movie_genres o WHERE o.movie_id = l.movie_id AND o.genre_id = l.genre_id
       )
     """,
 )
 
-_FOLLOW_GENRE = (
-    "UPDATE shelflist_next.movie_genres SET genre_id = :their_id WHERE genre_id = :our_id",
-    "UPDATE shelflist_next.movies SET genres = array_replace(genres, :ours, :theirs) WHERE genres @> ARRAY[:ours]",
-)
+_FOLLOW_NUMBER = "UPDATE shelflist_next.movie_genres SET genre_id = :their_id WHERE genre_id = :our_id"
+_FOLLOW_NAME = """
+UPDATE shelflist_next.movies
+SET genres = array_replace(genres, :ours, :theirs)
+WHERE genres @> ARRAY[:ours]
+"""
 
 # What stays as it was keeps its times, and what changes the time at which it first came.
 _MOVIES_FROM_STAGED = """
@@ -151,7 +159,7 @@ FROM shelflist_next.movies
 def fill_from_staged(connection: sa.Connection, standby: Standby, genres: GenreLists) -> None:
     """Make the new tables and fill them with what is staged and compared; commits."""
     for name in TABLES:
-        for statement in standby.create_statements(name):
+        for statement in standby.table_statements(name):
             connection.exec_driver_sql(statement)
     numbers = genres.numbers()
     _rows(connection, _GENRE_IDS)
@@ -186,11 +194,18 @@ def put_in_place(exchange: Exchange, reporter: Reporter, record: Callable[[Merge
     The genres that are new come, and `record` writes, in the same transaction.
     """
     connection, standby, read = exchange.connection, exchange.standby, exchange.read
+    standby.complete(reporter, has_late_rows=exchange.genres.has_new)
+    # Most of it before anybody has to wait. IMDb's rows that users' rows will displace stay till the end: users may
+    # take theirs away meanwhile.
     in_transaction(connection, lambda: _carry_over(connection))
-    standby.complete(reporter)
+
+    shadowed: list[str] = []
 
     def reconcile() -> None:
         _store_genres(connection, exchange.genres)
+        links, movies = _GIVE_WAY
+        _rows(connection, links)
+        shadowed[:] = connection.scalars(sa.text(movies)).all()
         _carry_over(connection)
 
     def note() -> None:
@@ -198,7 +213,7 @@ def put_in_place(exchange: Exchange, reporter: Reporter, record: Callable[[Merge
         _rows(connection, _FORGET_RETURNED)
         kept, rated = connection.execute(sa.text(_COUNTS)).one()
         inserted = kept - read.served + deleted
-        record(MergeCounts(kept, rated, read.staged - kept, inserted, read.changed, deleted))
+        record(MergeCounts(kept, rated, shadowed, inserted, read.changed, deleted))
 
     with reporter.phase("exchanging"):
         standby.exchange(reconcile, note)
@@ -208,8 +223,9 @@ def _store_genres(connection: sa.Connection, genres: GenreLists) -> None:
     """Where somebody has stored a new genre meanwhile, the new tables follow that."""
     for ours, theirs in genres.store(connection):
         names = {"our_id": ours.id, "their_id": theirs.id, "ours": ours.name, "theirs": theirs.name}
-        for statement in _FOLLOW_GENRE:
-            connection.execute(sa.text(statement), names)
+        connection.execute(sa.text(_FOLLOW_NUMBER), names)
+        if ours.name != theirs.name:
+            connection.execute(sa.text(_FOLLOW_NAME), names)
 
 
 def _carry_over(connection: sa.Connection) -> None:

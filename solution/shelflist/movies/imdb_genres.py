@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 import sqlalchemy as sa
 
-from shelflist.ingest.errors import LoadError
+from shelflist.ingest.errors import LoadRefused
 from shelflist.shared.folding import fold
 
 from .tables import genres
@@ -63,7 +63,7 @@ class GenreLists:
     def of(self, texts: pl.Series) -> pl.DataFrame:
         """Return genres, names and genre_ids of all lists met, those in `texts` included, as the files write them.
 
-        Names and ids are in the file's order. Raises LoadError on too many new genres.
+        Names and ids are in the file's order. Raises LoadRefused on too many new genres.
         """
         new = texts.drop_nulls().unique(maintain_order=True)
         new = new.filter(~new.is_in(self._lists["genres"].implode()))
@@ -84,11 +84,16 @@ class GenreLists:
     def _genre(self, key: str, name: str) -> Genre:
         if key not in self._genres:
             if len(self._new) == MAX_GENRES:
-                raise LoadError(f"title.basics names more than {MAX_GENRES:,} genres: a column must have shifted")
+                raise LoadRefused(f"title.basics names more than {MAX_GENRES:,} genres: a column must have shifted")
             number = self._connection.execute(_RESERVE).scalar_one()
             self._connection.commit()
             self._genres[key] = self._new[key] = Genre(number, name, key)
         return self._genres[key]
+
+    @property
+    def has_new(self) -> bool:
+        """Tell whether any genre is not stored yet."""
+        return bool(self._new)
 
     def numbers(self) -> dict[str, int]:
         """Return the id of each genre by its name, those included that are not stored yet."""

@@ -15,11 +15,11 @@ STAGED = "shelflist_next.staged_movies"
 
 @dataclass(frozen=True)
 class MergeCounts:
-    """Movies that a load left to IMDb, of them rated ones, left to users (shadowed), and changed."""
+    """Movies that a load left to IMDb, of them rated ones, IMDb ids left to users (shadowed), and movies changed."""
 
     kept: int
     rated: int
-    shadowed: int
+    shadowed: list[str]
     inserted: int
     updated: int
     deleted: int
@@ -119,7 +119,7 @@ SELECT
 FROM changes c
 JOIN shelflist_next.staged_movies s ON s.id = c.id
 WHERE c.kind = 'added'
-ON CONFLICT DO NOTHING
+ON CONFLICT (imdb_id) DO NOTHING
 """
 
 _WANTED_LINKS = """
@@ -185,8 +185,8 @@ _COUNTS = """
 SELECT
     count(*) FILTER (WHERE source = 'imdb') AS kept,
     count(*) FILTER (WHERE source = 'imdb' AND rating IS NOT NULL) AS rated,
-    (
-        SELECT count(*)
+    ARRAY(
+        SELECT u.imdb_id
         FROM movies u
         JOIN shelflist_next.staged_movies s ON s.imdb_id = u.imdb_id
         WHERE u.source = 'user'

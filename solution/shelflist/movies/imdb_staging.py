@@ -38,6 +38,7 @@ class Destination:
 
     made_by: Sequence[str]
     name: str
+    is_logged: bool = True
 
 
 @dataclass
@@ -128,11 +129,16 @@ def _links(movies: pl.DataFrame) -> pl.DataFrame:
 
 @contextmanager
 def _copy(engine: sa.Engine, destination: Destination, columns: list[str]) -> Iterator[BinaryCopy]:
-    """Make the destination and fill it, in one transaction: so its rows need no later visit to be seen by all."""
+    """Make the destination and fill it, in one transaction: so its rows need no later visit to be seen by all.
+
+    One without a log is made before: a server that dies in the transaction that made it does not start again.
+    """
     with second_session(engine) as session:
         with closing(session.cursor()) as cursor:
             for statement in destination.made_by:
                 cursor.execute(statement)
-        with BinaryCopy(session, destination.name, columns, freeze=True) as copy:
+        if not destination.is_logged:
+            session.commit()
+        with BinaryCopy(session, destination.name, columns, freeze=destination.is_logged) as copy:
             yield copy
         session.commit()

@@ -2,16 +2,17 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from .paging import Page, Position
+from .session import snapshot
 
 BATCH = 1_000
-"""Rows that an export reads at once; between two batches it holds no connection."""
+"""Rows that an export reads at once."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -21,22 +22,24 @@ Body = Mapping[str, Any]
 def whole_list(
     read_page: Callable[[Position | None, int], Page], after: Position | None
 ) -> Iterator[Sequence[sa.Row[Any]]]:
-    """Yield all rows in batches; each is a page of its own, so rows that nobody touches come exactly once."""
-    while True:
-        page = read_page(after, BATCH)
-        yield page.rows
-        if page.next is None:
-            return
-        after = page.next
+    """Yield all rows in batches, all of one state of the database; it holds a connection until it ends or is closed."""
+    with snapshot() as state:
+        while True:
+            with state.reads():
+                page = read_page(after, BATCH)
+            yield page.rows
+            if page.next is None:
+                return
+            after = page.next
 
 
-def as_ndjson(batches: Iterable[Sequence[Body]]) -> Iterator[bytes]:
+def as_ndjson(batches: Iterable[Sequence[Body]]) -> Generator[bytes]:
     """Yield one line of JSON a body, a batch at a time."""
     for bodies in batches:
         yield b"".join(orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE) for body in bodies)
 
 
-def as_csv(columns: Sequence[str], batches: Iterable[Sequence[Body]]) -> Iterator[bytes]:
+def as_csv(columns: Sequence[str], batches: Iterable[Sequence[Body]]) -> Generator[bytes]:
     """Yield CSV after RFC 4180, a batch at a time; lists are joined by `|`, objects are JSON, nulls are empty.
 
     Texts that a spreadsheet would run as a formula are preceded by an apostrophe (OWASP, CSV injection).

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlencode
@@ -101,7 +101,7 @@ def _extensions() -> dict[str, Any]:
 
 
 def stream_answer(
-    chunks: Iterable[bytes], media_type: str, filename: str, headers: Mapping[str, str] | None = None
+    chunks: Generator[bytes], media_type: str, filename: str, headers: Mapping[str, str] | None = None
 ) -> flask.Response:
     """Return a stream of a whole list; few run at a time, and one stops when its reader has gone."""
     extensions = _extensions()
@@ -117,20 +117,20 @@ def stream_answer(
         raise ServiceUnavailable("too many exports are running", retry_after=10)
     try:
         # The heading and the first rows: what fails there, as wrong filters do, is still answered as a problem.
-        chunks = iter(chunks)
-        chunks = chain(list(islice(chunks, 2)), chunks)
+        first = list(islice(chunks, 2))
     except BaseException:
         _EXPORTS.release()
         raise
-    response.response = _Export(chunks, extensions.get(DISCONNECTED) or threading.Event())
+    response.response = _Export(first, chunks, extensions.get(DISCONNECTED) or threading.Event())
     return response
 
 
 class _Export:
     """The chunks until their end or the reader's; gives the export's place back whichever way it ends."""
 
-    def __init__(self, chunks: Iterable[bytes], disconnected: threading.Event) -> None:
-        self._chunks = flask.stream_with_context(iter(chunks))
+    def __init__(self, first: list[bytes], rest: Generator[bytes], disconnected: threading.Event) -> None:
+        self._chunks = flask.stream_with_context(chain(first, rest))
+        self._rest = rest
         self._disconnected = disconnected
         self._open = True
 
@@ -145,4 +145,6 @@ class _Export:
     def close(self) -> None:
         if self._open:
             self._open = False
+            # Gives back what the rows are read with.
+            self._rest.close()
             _EXPORTS.release()

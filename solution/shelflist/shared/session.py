@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -11,11 +12,48 @@ from .database import Base, autocommitting
 db = SQLAlchemy(model_class=Base)
 
 
+_pinned: ContextVar[sa.Connection | None] = ContextVar("pinned", default=None)
+
+
 @contextmanager
 def reading() -> Iterator[sa.Connection]:
-    """Lend a connection for single statements: each sees one snapshot, and BEGIN and COMMIT cost nothing."""
+    """Lend a connection for single statements: each sees one snapshot, and BEGIN and COMMIT cost nothing.
+
+    Within a `Snapshot.reads` they all see that one.
+    """
+    pinned = _pinned.get()
+    if pinned is not None:
+        yield pinned
+        return
     with autocommitting(db.engine) as connection:
         yield connection
+
+
+class Snapshot:
+    """One state of the database, for an answer that needs many statements."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def reads(self) -> Iterator[None]:
+        """Let `reading` within the block see this state."""
+        token = _pinned.set(self._connection)
+        try:
+            yield
+        finally:
+            _pinned.reset(token)
+
+
+@contextmanager
+def snapshot() -> Iterator[Snapshot]:
+    """Hold a connection, and on it the state of the database at its first statement, until the block ends."""
+    with db.engine.connect() as connection:
+        # The pool's places are for answers that end soon; this one may wait for a slow reader.
+        connection.detach()
+        # Not SQLAlchemy's isolation_level, for the reason that `autocommitting` gives.
+        connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        yield Snapshot(connection)
 
 
 @contextmanager

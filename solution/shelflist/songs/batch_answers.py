@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ _BATCH = 500
 _TEXTS = len(FEATURE_COLUMNS) - len(NUMBER_COLUMNS)
 
 
-def as_csv(source: SeekableSource, predictions: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+def as_csv(source: SeekableSource, predictions: Sequence[Mapping[str, Any]]) -> Generator[bytes]:
     """Yield the file again, read anew from its start; `predictions` are those of its good rows, in their order."""
     source.seek(0)
     good = (row for row in song_rows(source) if isinstance(row, SongRow))

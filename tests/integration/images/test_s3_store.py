@@ -3,7 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,17 @@ def error(code: str) -> bytes:
     return f"<Error><Code>{code}</Code><AWSAccessKeyId>{KEY_ID}</AWSAccessKeyId></Error>".encode()
 
 
+@pytest.fixture
+def told(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Returns all that was printed and logged: where a line goes depends on who has configured the logs before."""
+
+    def tell() -> str:
+        printed = capfd.readouterr()
+        return f"{printed.out} {printed.err} {caplog.text}"
+
+    return tell
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
@@ -158,7 +169,7 @@ def error(code: str) -> bytes:
 def test_what_the_server_says_becomes_a_problem_without_its_words(
     failing: tuple[type[Failing], str],
     tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    told: Callable[[], str],
     answer: tuple[int, bytes],
     problem: type[Exception],
 ) -> None:
@@ -168,8 +179,7 @@ def test_what_the_server_says_becomes_a_problem_without_its_words(
     with pytest.raises(problem) as caught:
         put(store, tmp_path, b"content")
     assert caught.value.__suppress_context__
-    told = capfd.readouterr()
-    everything = f"{caught.value} {caught.value!r} {told.out} {told.err} {store!r} {vars(store)}"
+    everything = f"{caught.value} {caught.value!r} {told()} {store!r} {vars(store)}"
     assert "image store failed" in everything
     assert KEY_ID not in everything
     assert SECRET not in everything

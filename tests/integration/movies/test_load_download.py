@@ -3,117 +3,38 @@
 import gzip
 import io
 import json
-import re
 import resource
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.factories.imdb import movie, rating, write_imdb
 from tests.fixtures.loading import Loading, wait_until
+from tests.fixtures.upstream import (
+    BASICS,
+    NO_HTTP,
+    RATINGS,
+    Answer,
+    Upstream,
+    endless,
+    half,
+    page,
+    redirect,
+    send,
+    status,
+)
 
 from shelflist.ingest import reporter as reporter_module
 from shelflist.ingest.errors import LoadError
 from shelflist.ingest.reporter import JsonReporter
 from shelflist.movies.imdb import load_imdb
 from shelflist_http import resuming
-
-Answer = Callable[[BaseHTTPRequestHandler], Any]
-BASICS, RATINGS = "title.basics.tsv.gz", "title.ratings.tsv.gz"
-
-
-class Upstream:
-    """A file server on a real socket that behaves as told, and remembers what it was asked."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.etags: dict[str, str] = {}
-        self.answers: dict[str, Answer] = {}
-        self.first: dict[str, list[Answer]] = {}
-        self.requests: list[tuple[str, int]] = []
-        self.headers: list[dict[str, str]] = []
-        self.stop = threading.Event()
-        upstream = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                upstream.answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        name = handler.path.partition("?")[0].rpartition("/")[2]
-        self.headers.append(dict(handler.headers))
-        special = self.first[name].pop(0) if self.first.get(name) else self.answers.get(name)
-        if special is not None:
-            special(handler)
-            return
-        etag, asked = self.etags.get(name), re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        content = (self.directory / name).read_bytes()
-        if etag and handler.headers.get("If-None-Match") == etag:
-            send(handler, 304, {"ETag": etag})
-        elif etag and asked and handler.headers.get("If-Range") == etag:
-            part = f"bytes {asked[1]}-{len(content) - 1}/{len(content)}"
-            send(handler, 206, {"ETag": etag, "Content-Range": part}, content[int(asked[1]) :])
-        else:
-            send(handler, 200, {"ETag": etag} if etag else {}, content)
-
-    def breaks_off(self, name: str) -> Answer:
-        """Return the answer that promises the whole file, and ends after half of it."""
-        return partial(self.send_half, name)
-
-    def stalls(self, name: str) -> Answer:
-        """Return the answer that says nothing more after half of the file."""
-
-        def act(handler: BaseHTTPRequestHandler) -> None:
-            self.send_half(name, handler)
-            self.stop.wait()
-
-        return act
-
-    def send_half(self, name: str, handler: BaseHTTPRequestHandler) -> None:
-        content = (self.directory / name).read_bytes()
-        headers = {"ETag": self.etags[name], "Content-Length": str(len(content))}
-        send(handler, 200, headers, content[: self.half(name)])
-
-    def half(self, name: str) -> int:
-        return (self.directory / name).stat().st_size // 2
-
-    def ranges(self) -> list[tuple[str, int, str | None]]:
-        """The name, the status and the range asked for of every request."""
-        return [
-            (name, status, headers.get("Range"))
-            for (name, status), headers in zip(self.requests, self.headers, strict=True)
-        ]
-
-    def forget(self) -> None:
-        """Forget what was asked."""
-        self.requests.clear()
-        self.headers.clear()
-
-    def run(self) -> None:
-        self.server.serve_forever(poll_interval=0.01)
-
-
-def send(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-    handler.server.upstream_log.append((handler.path.rpartition("/")[2], status))  # type: ignore[attr-defined]
-    handler.send_response(status)
-    for name, value in ({"Content-Length": str(len(body))} | headers).items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(body)
 
 
 @pytest.fixture
@@ -208,7 +129,7 @@ def test_the_same_bytes_under_another_etag_are_unchanged_and_the_new_one_is_aske
 def test_another_source_s_validators_are_not_used(loading: Loading, upstream: Upstream, tmp_path: Path) -> None:
     upstream.etags = {BASICS: '"1"', RATINGS: '"1"'}
     loading.load(upstream.url)
-    loading.load(write_imdb(tmp_path / "local", [movie(8), movie(9, "Local")]))
+    loading.load(write_imdb(tmp_path / "local", [movie(8), movie(9, "Local")], [rating(8)]))
     assert loading.load(upstream.url).outcome == "loaded"
     assert loading.titles() == ["Old", "A movie"]
 
@@ -228,36 +149,6 @@ def test_credentials_are_used_and_told_nobody(
     assert "403" in told
     for secret in ("pass", "word", "hidden", "me:"):
         assert secret not in told.replace("password", "")
-
-
-def page(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, 200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Sign in to this network</html>")
-
-
-def half(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, 200, {"Content-Length": "1000"}, b"\x1f\x8b" + b"x" * 98)
-    handler.connection.shutdown(socket.SHUT_RDWR)
-
-
-def endless(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    try:
-        while True:
-            handler.wfile.write(b"x" * 65536)
-    except OSError:
-        pass
-
-
-def status(code: int) -> Answer:
-    return lambda handler: send(handler, code, {})
-
-
-def redirect(location: str | None) -> Answer:
-    return lambda handler: send(handler, 302, {"Location": location or handler.path})
-
-
-NO_HTTP = "the connection broke off or did not speak HTTP"
 
 
 @pytest.mark.parametrize(
@@ -452,7 +343,7 @@ def test_what_another_source_has_left_is_removed(loading: Loading, upstream: Ups
     assert loading.load(f"{upstream.url}/elsewhere/").outcome == "loaded"
     assert upstream.ranges() == [(BASICS, 200, None), (RATINGS, 200, None)]
     killed_midway(loading, upstream)
-    assert loading.load(write_imdb(tmp_path / "local", [movie(1), movie(2)])).outcome == "loaded"
+    assert loading.load(write_imdb(tmp_path / "local", [movie(1), movie(2)], [rating(1)])).outcome == "loaded"
 
 
 def test_a_disk_that_is_full_fails_the_load_and_gets_its_space_back(loading: Loading, upstream: Upstream) -> None:

@@ -45,6 +45,15 @@ def test_texts_that_careless_readers_change_stay_as_they_are() -> None:
     assert frame["a"].to_list() == texts[1:]
 
 
+def test_carriage_returns_and_marks_stay_where_they_stand() -> None:
+    rows = ["\ufefftt1\t5\r".encode(), b"tt2\r\t\r6", b"tt3\t\r", b"tt4\t7"]
+    frame = frame_of(Lines(rows, [2, 3, 4, 5]), ("a", "b"), ("a", "b"), Rejections())
+    assert frame.rows() == [(2, "\ufefftt1", "5\r"), (3, "tt2\r", "\r6"), (4, "tt3", "\r"), (5, "tt4", "7")]
+    rejections = Rejections()
+    frame = frame_of(Lines([*rows, b"tt5", b"\xff\t\r"], range(2, 8)), ("a", "b"), ("b",), rejections)
+    assert (frame.height, rejections.counts) == (4, {"invalid-utf-8": 1, "wrong-number-of-fields": 1})
+
+
 def test_rows_that_do_not_concern_the_load_are_not_counted() -> None:
     rejections = Rejections()
     rows = [b"movie\t2", b"short", b"movie"]
