@@ -198,22 +198,30 @@ def test_every_answer_is_of_one_catalogue_and_nothing_that_users_add_is_lost(
         assert row["votes_of_links"] == [number, number]
 
 
+@pytest.mark.parametrize("exchange_rows", [10**9, 1], ids=["in place", "exchange"])
 def test_an_export_through_a_load_is_of_one_catalogue(
-    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange_rows: int
 ) -> None:
-    monkeypatch.setattr(imdb, "EXCHANGE_ROWS", 1)
     loading = catalogue.loading
-    # More than the sockets between the two hold: the server has not read the end when the load ends.
+    # More than the sockets between the two hold: the server has not read the end when the load begins.
     lines = [movie(number, f"A movie {number} " + "x" * 450) for number in range(1, 40_001)]
     loading.load(write_imdb(tmp_path / "long" / "A", lines, [rating(n) for n in range(1, 3_001)]), force=True)
+    monkeypatch.setattr(imdb, "EXCHANGE_ROWS", exchange_rows)
     headers = {"Accept": "text/csv", "Accept-Encoding": "identity"}
+    outcomes: list[str] = []
+    load = threading.Thread(target=lambda: outcomes.append(loading.load(catalogue.sources["B"], force=True).outcome))
     with catalogue.server.http.stream("GET", "/movies?source=imdb", headers=headers) as answer:
         received = answer.iter_lines()
         next(received)
-        assert loading.load(catalogue.sources["B"], force=True).outcome == "loaded"
+        load.start()
+        if exchange_rows > 1:
+            # Changes in place wait for no reader.
+            load.join()
         letters = Counter(match[1] for line in received if (match := re.search(r"([AB]) movie \d+", line)))
+    load.join()
+    assert outcomes == ["loaded"]
     names = {str(row["load_id"]): row["source"].split("/")[0] for row in loading.ledger()}
-    assert letters == {names[answer.headers[VERSION]]: 40_000}
+    assert letters == {names[answer.headers[VERSION]]: 40_000} == {"A": 40_000}
 
 
 def test_a_long_reader_holds_up_neither_other_readers_nor_writers_nor_the_load_for_ever(
