@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -32,17 +33,22 @@ class Lines:
     numbers: Sequence[int]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Block:
-    """Whole lines as they stand in the file, each ending in a line feed, the number of the first, and how many."""
+    """Whole lines as they stand in the file, each ending in a line feed, and the number of the first."""
 
     data: bytes
     first: int
-    count: int
+
+    @cached_property
+    def count(self) -> int:
+        """How many lines there are."""
+        return self.data.count(b"\n")
 
     def every_line(self) -> Lines:
         """Return all lines of the block."""
         rows = self.data.split(b"\n")[:-1]
+        self.count = len(rows)
         return Lines(rows, range(self.first, self.first + self.count))
 
     def lines_with(self, needle: bytes) -> Lines:
@@ -56,6 +62,7 @@ class Block:
             rows.append(data[start:end])
             numbers.append(number)
             position, number = end + 1, number + 1
+        self.count = number + data.count(b"\n", position) - self.first
         return Lines(rows, numbers)
 
 
@@ -98,13 +105,11 @@ class TsvFile:
                 raise LoadRefused(f"{self.name} {'lacks' if times == 0 else 'repeats'} the column {column}")
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the lines after the header, counting them in `rows_read`."""
-        first = 2
+        """Yield the lines after the header; each block is counted in `rows_read` once the next is asked for."""
         for data in self._all_but_header():
-            count = data.count(b"\n")
-            self.rows_read += count
-            yield Block(data, first, count)
-            first += count
+            block = Block(data, self.rows_read + 2)
+            yield block
+            self.rows_read += block.count
 
     def _all_but_header(self) -> Iterator[bytes]:
         if self._rest:

@@ -1,23 +1,27 @@
 """The schema's history: Alembic revisions that apply sql-scripts/, one script each, under a lock."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import alembic.command
-import alembic.config
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from shelflist.shared.database import OLDEST_POSTGRESQL, DatabaseError, advisory_lock
 from shelflist.shared.settings import PROJECT_DIRECTORY
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 SQL_SCRIPTS = PROJECT_DIRECTORY / "sql-scripts"
 
+_CURRENT = "SELECT max(version_num) FROM alembic_version"
 
-def alembic_config(connection: sa.Connection | None = None) -> alembic.config.Config:
+
+def alembic_config(connection: sa.Connection | None = None) -> "Config":
     """Return Alembic's configuration, bound to `connection` where one is given."""
-    config = alembic.config.Config()
+    from alembic.config import Config
+
+    config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
@@ -26,9 +30,7 @@ def alembic_config(connection: sa.Connection | None = None) -> alembic.config.Co
 
 def newest_revision() -> str:
     """Return the revision that this code expects the database to be at."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert head is not None
-    return head
+    return max(_revisions())
 
 
 def migrate(engine: sa.Engine) -> str:
@@ -36,6 +38,9 @@ def migrate(engine: sa.Engine) -> str:
 
     Raises DatabaseError where the server is too old, cannot be reached, or was migrated by newer code.
     """
+    # Imported where it migrates: a look at the number need not wait for all revisions.
+    import alembic.command
+
     try:
         with engine.connect() as connection:
             _check_server(connection)
@@ -81,14 +86,19 @@ def _check_server(connection: sa.Connection) -> None:
 
 
 def _check_not_ahead(connection: sa.Connection) -> str | None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    if current is not None and current not in known:
+    is_managed = connection.scalar(sa.text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+    current = connection.scalar(sa.text(_CURRENT)) if is_managed else None
+    if current is not None and current not in _revisions():
         raise DatabaseError(
             f"the database is at revision {current}, which this version does not know: it was migrated by a newer "
             "Shelflist; update this one"
         )
     return current
+
+
+def _revisions() -> set[str]:
+    """Return the numbers of all revisions: each applies one script of the same number (a test compares)."""
+    return {path.name.partition("_")[0] for path in SQL_SCRIPTS.glob("*.sql")}
 
 
 def _first_line(error: DBAPIError) -> str:

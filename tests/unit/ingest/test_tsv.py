@@ -106,8 +106,9 @@ def test_a_column_must_be_named_exactly_once(tmp_path: Path) -> None:
 
 
 def test_chosen_lines_keep_their_numbers() -> None:
-    block = Block(b"yes 0\nno\nyes 1\nno\nno\nyes yes\nyes 3\nno\n", first=10, count=8)
+    block = Block(b"yes 0\nno\nyes 1\nno\nno\nyes yes\nyes 3\nno\n", first=10)
     chosen = block.lines_with(b"yes")
+    assert block.count == 8
     assert chosen.rows == [b"yes 0", b"yes 1", b"yes yes", b"yes 3"]
     assert list(chosen.numbers) == [10, 12, 15, 16]
 
