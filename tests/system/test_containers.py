@@ -29,8 +29,8 @@ VISION_STATE = "/var/lib/shelflist-vision"
 OWN = {"DATABASE_URL", "DB_PASSWORD", "DB_PORT", "DEVELOP_SERVER", "HOST", "PORT", "STATE_DIRECTORY"}
 NOT_PASSED_ON = OWN | {"VISION", "VISION_PORT"}
 LARGEST_IMAGE_BYTES = {
-    # Half of it is scikit-learn with SciPy, and what renders charts.
-    "api": 700_000_000,
+    # A third is scikit-learn with SciPy and what renders charts, another what reads IMDb's rows and copies them.
+    "api": 1_050_000_000,
     # Two fifths are Python and its system, a sixth is ONNX Runtime, a tenth the weights, as they come and as the model.
     "vision": 450_000_000,
 }
