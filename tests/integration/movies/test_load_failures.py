@@ -239,7 +239,8 @@ def test_an_unforeseen_end_is_recorded_without_its_text(
 
 
 def test_a_user_who_adds_the_same_movie_and_genre_meanwhile_wins(loading: Loading, tmp_path: Path) -> None:
-    source = write_imdb(tmp_path / "new", [movie(1), movie(3, "IMDb's", genres="Noir"), movie(4, genres="Noir")])
+    lines = [movie(1), movie(3, "IMDb's", genres="Noir"), movie(4, genres="Noir")]
+    source = write_imdb(tmp_path / "new", lines, [rating(1)])
     results: list[Any] = []
     with loading.engine.connect() as user:
         user.execute(sa.text("INSERT INTO genres (name, name_key) VALUES ('NOIR', 'noir')"))
@@ -272,7 +273,7 @@ def test_readers_see_the_old_or_the_new_data_never_a_mixture(loading: Loading, t
         )
         for letter, numbers in (("a", range(10_000, 12_000)), ("b", range(11_000, 14_000)))
     ]
-    loading.load(sources[0])
+    loading.load(sources[0], force=True)
     seen: set[tuple[Any, ...]] = set()
     done = Event()
 
