@@ -231,6 +231,16 @@ class Blueprint:
         """Return the served tables as LOCK and DROP list them."""
         return ", ".join(f"{quoted(self.schema)}.{quoted(name)}" for name in self.tables)
 
+    def in_turn(self) -> str:
+        """Return the tables that a DROP of these locks, in the order in which statements mostly come by them.
+
+        Those that their keys refer to are locked, too: who reads one of them and then waits for one of these, while
+        this waits for that one, would keep both from going on.
+        """
+        outer = [(row.referenced_schema, row.referenced) for row in self._rows(_CONSTRAINTS) if row.is_inner is False]
+        inner = [(self.schema, name) for name in reversed(self.tables)]
+        return ", ".join(f"{quoted(schema)}.{quoted(name)}" for schema, name in dict.fromkeys([*outer, *inner]))
+
     def _rows(self, statement: str, tables: Sequence[str] | None = None) -> Sequence[sa.Row[Any]]:
         names = tables or [f"{quoted(self.schema)}.{quoted(name)}" for name in self.tables]
         return self._connection.execute(sa.text(statement), {"tables": names}).all()

@@ -105,6 +105,7 @@ class Standby:
 
     def _exchange(self, reconcile: Callable[[], None], record: Callable[[], None]) -> None:
         served = self._blueprint.served()
+        in_turn = self._blueprint.in_turn()
         self._wait_at_most(_AUTOVACUUM_LOCK_MILLISECONDS)
         # Keeps autovacuum out, and nobody else.
         self._execute(f"LOCK TABLE {served} IN SHARE UPDATE EXCLUSIVE MODE")
@@ -112,7 +113,7 @@ class Standby:
         self._wait_at_most(EXCHANGE_LOCK_MILLISECONDS)
         # Asked first, and let go: where somebody reads for long, writers are not kept waiting for nothing.
         with self._connection.begin_nested() as asked:
-            self._execute(f"LOCK TABLE {served} IN ACCESS EXCLUSIVE MODE")
+            self._execute(f"LOCK TABLE {in_turn} IN ACCESS EXCLUSIVE MODE")
             asked.rollback()
         # Keeps writers out and lets readers in.
         self._execute(f"LOCK TABLE {served} IN SHARE ROW EXCLUSIVE MODE")
@@ -123,7 +124,7 @@ class Standby:
             self._execute(statement)
         record()
         # A statement that reads both tables finds the names of both before or after this, never one of each.
-        self._execute(f"LOCK TABLE {served} IN ACCESS EXCLUSIVE MODE")
+        self._execute(f"LOCK TABLE {in_turn} IN ACCESS EXCLUSIVE MODE")
         self._execute(f"DROP TABLE {served}")
         for name in self._blueprint.tables:
             self._execute(f"ALTER TABLE {beside(name)} SET SCHEMA {quoted(self._blueprint.schema)}")
