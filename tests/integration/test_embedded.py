@@ -59,7 +59,7 @@ def is_answering(url: str) -> bool:
 
 
 def supervisors(directory: Path) -> list[psutil.Process]:
-    return [each for each in _processes(directory) if "embedded.supervisor" in " ".join(each.cmdline())]
+    return [each for each in _processes(directory) if "embedded.supervisor" in " ".join(each.info["cmdline"])]
 
 
 def postmasters(directory: Path) -> list[psutil.Process]:
