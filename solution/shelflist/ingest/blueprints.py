@@ -58,7 +58,7 @@ _OBSTACLES = """
 WITH served AS (
     SELECT * FROM pg_class WHERE oid = ANY(CAST(:tables AS regclass[]))
 ), indexes AS (
-    SELECT x.*, i.relacl, i.reltablespace
+    SELECT x.*, i.reltablespace
     FROM pg_index x
     JOIN pg_class i ON i.oid = x.indexrelid
     WHERE x.indrelid IN (SELECT oid FROM served)
@@ -102,7 +102,7 @@ WHERE (classoid = 'pg_class'::regclass AND objsubid = 0 AND objoid IN (SELECT oi
 UNION
 SELECT 'property of a table'
 FROM served
-WHERE relowner <> CAST(current_user AS regrole)
+WHERE relowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
    OR relrowsecurity
    OR relforcerowsecurity
    OR relreplident <> 'd'

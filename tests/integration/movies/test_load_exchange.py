@@ -212,3 +212,15 @@ def test_a_view_that_is_made_while_new_tables_are_built_is_kept(
     monkeypatch.undo()
     loading.load(new)
     assert len(loading.rows("SELECT title FROM own WHERE title LIKE 'New%'")) == 20
+
+
+def test_a_role_of_any_name_that_owns_nothing_loads_in_place(loading: Load, old: Path, new: Path) -> None:
+    loading.execute("CREATE ROLE \"Load-er\" SUPERUSER LOGIN PASSWORD 'secret'")
+    url = sa.make_url(loading.database_url).set(username="Load-er", password="secret")
+    theirs = Load(url.render_as_string(hide_password=False), loading.state_directory)
+    try:
+        assert theirs.load(old).outcome == "loaded"
+        assert (loading.way(), len(loading.movies())) == ("in place", 20)
+    finally:
+        theirs.engine.dispose()
+        loading.execute('DROP ROLE "Load-er"')
