@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,16 @@ from .reporter import Reporter
 from .sessions import is_lock_in_the_way, second_session
 
 EXCHANGE_LOCK_MILLISECONDS = 100
-"""How long an attempt at the exchange waits for readers: so long others may have to wait behind it."""
+"""How long the first attempts at the exchange wait for readers: so long others may have to wait behind it."""
+
+LONGEST_EXCHANGE_LOCK_MILLISECONDS = 800
+"""How long an attempt waits at most, where a busy server never has no reader for as short a time as that.
+
+Shorter than the server's deadlock_timeout: where a reader and the exchange wait for each other, the latter gives way.
+"""
+
+# So many attempts fail by chance, or because of one slow reader, for which others need not wait longer.
+_SHORT_ATTEMPTS = 4
 
 EXCHANGE_PATIENCE_SECONDS = 600.0
 """How long the exchange is tried while somebody reads, or dumps the database."""
@@ -84,14 +94,15 @@ class Standby:
 
         In that transaction, and while nobody can write to the served tables, `reconcile` brings over what was
         written to them meanwhile and what their keys to other tables need, and `record` notes the load. Readers wait
-        for EXCHANGE_LOCK_MILLISECONDS at most; where somebody reads for longer it is tried again, for
-        EXCHANGE_PATIENCE_SECONDS; then LoadError.
+        for EXCHANGE_LOCK_MILLISECONDS at most; where somebody reads for longer it is tried again, with more patience
+        each time, for EXCHANGE_PATIENCE_SECONDS; then LoadError.
         """
         deadline = time.monotonic() + EXCHANGE_PATIENCE_SECONDS
         rest = _SHORTEST_REST_SECONDS
-        while True:
+        for attempt in count():
+            longer = EXCHANGE_LOCK_MILLISECONDS << min(max(0, attempt - _SHORT_ATTEMPTS), 10)
             try:
-                self._exchange(reconcile, record)
+                self._exchange(reconcile, record, min(longer, LONGEST_EXCHANGE_LOCK_MILLISECONDS))
             except DBAPIError as error:
                 self._connection.rollback()
                 if not is_lock_in_the_way(error):
@@ -103,14 +114,13 @@ class Standby:
             else:
                 return
 
-    def _exchange(self, reconcile: Callable[[], None], record: Callable[[], None]) -> None:
+    def _exchange(self, reconcile: Callable[[], None], record: Callable[[], None], milliseconds: int) -> None:
         served = self._blueprint.served()
         in_turn = self._blueprint.in_turn()
         self._wait_at_most(_AUTOVACUUM_LOCK_MILLISECONDS)
         # Keeps autovacuum out, and nobody else.
         self._execute(f"LOCK TABLE {served} IN SHARE UPDATE EXCLUSIVE MODE")
-        # Shorter than the server's deadlock_timeout: where a reader and this wait for each other, this gives way.
-        self._wait_at_most(EXCHANGE_LOCK_MILLISECONDS)
+        self._wait_at_most(milliseconds)
         # Asked first, and let go: where somebody reads for long, writers are not kept waiting for nothing.
         with self._connection.begin_nested() as asked:
             self._execute(f"LOCK TABLE {in_turn} IN ACCESS EXCLUSIVE MODE")

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 from tests.factories.imdb import movie, rating, write_imdb
-
-# Everything that ALTER TABLE, COMMENT, GRANT and CREATE INDEX can have said about the tables that are exchanged.
 from tests.fixtures.exchanging import Load
 
 from shelflist.movies import imdb

@@ -9,8 +9,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from tests.conventions.sources import modules
 from tests.factories.movies import add_movies
-
-# Everything that ALTER TABLE, COMMENT, GRANT and CREATE INDEX can have said about the tables that are exchanged.
 from tests.fixtures.exchanging import Load, meanwhile
 
 from shelflist.ingest.errors import LoadError

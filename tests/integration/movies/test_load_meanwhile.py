@@ -2,19 +2,22 @@
 
 import json
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
 from tests.factories.imdb import movie, rating, write_imdb
 from tests.factories.movies import add_movies
-
-# Everything that ALTER TABLE, COMMENT, GRANT and CREATE INDEX can have said about the tables that are exchanged.
 from tests.fixtures.exchanging import Load, meanwhile
 
 from shelflist.ingest.errors import LoadError
 from shelflist.movies import changes, commands, imdb
+
+READER_SECONDS = 0.4
+"""Longer than the first attempts at an exchange wait, and short of what makes somebody a long reader."""
 
 PHYSICAL = """
 SELECT 'movie ' || imdb_id AS row, xmin::text, ctid::text FROM movies
@@ -239,3 +242,29 @@ def test_an_index_of_a_user_that_the_new_rows_break_fails_the_load_cleanly(
     assert loading.catalogue() == before
     assert loading.ledger()[-1]["outcome"] == "failed"
     assert "Twin" not in json.dumps(loading.ledger()[-1], default=str)
+
+
+def test_an_exchange_gets_its_turn_though_there_is_never_a_moment_without_short_readers(
+    loading: Load, old: Path, new: Path, _exchanging: None
+) -> None:
+    loading.load(old)
+    is_over = threading.Event()
+    theirs = sa.create_engine(loading.engine.url, poolclass=sa.NullPool)
+
+    def read() -> None:
+        while not is_over.is_set():
+            with theirs.connect() as connection:
+                connection.execute(sa.text("SELECT count(*) FROM movies"))
+                is_over.wait(READER_SECONDS)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    try:
+        for number, reader in enumerate(readers):
+            reader.start()
+            is_over.wait(READER_SECONDS / (number + 2))
+        assert loading.load(new).outcome == "loaded"
+        assert loading.way() == "exchange"
+    finally:
+        is_over.set()
+        for reader in readers:
+            reader.join()
