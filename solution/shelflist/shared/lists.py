@@ -41,15 +41,25 @@ def answer_list(
 ) -> flask.Response:
     """Return the page behind `after`, or all that follows it where the caller accepts a stream.
 
-    `columns` are those of CSV. `headers_of` is asked for the answer's own headers: of the page that was read, or of
-    None before anything of a stream is read.
+    `columns` are those of CSV. `headers_of` is asked for the answer's own headers: of the first page that was read, or
+    of None where nothing is read.
     """
     media_type = preferred_media_type("application/json", "text/csv", "application/x-ndjson")
     if media_type == "application/json":
         page = read_page(after, page_size)
         return answer_page(listing, page, represent, headers=headers_of(page))
-    headers = headers_of(None)
-    batches = (represent(rows) for rows in whole_list(read_page, after))
+    first: list[Page] = []
+
+    def read_noted(position: Position | None, size: int) -> Page:
+        page = read_page(position, size)
+        if not first:
+            first.append(page)
+        return page
+
+    def headers() -> Headers:
+        return headers_of(first[0] if first else None)
+
+    batches = (represent(rows) for rows in whole_list(read_noted, after))
     if media_type == "text/csv":
         return stream_answer(as_csv(columns, batches), media_type, f"{listing.name}.csv", headers)
     return stream_answer(as_ndjson(batches), media_type, f"{listing.name}.ndjson", headers)

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlencode
@@ -101,23 +101,27 @@ def _extensions() -> dict[str, Any]:
 
 
 def stream_answer(
-    chunks: Generator[bytes], media_type: str, filename: str, headers: Mapping[str, str] | None = None
+    chunks: Generator[bytes], media_type: str, filename: str, headers: Callable[[], Mapping[str, str]] = dict
 ) -> flask.Response:
-    """Return a stream of a whole list; few run at a time, and one stops when its reader has gone."""
+    """Return a stream of a whole list; few run at a time, and one stops when its reader has gone.
+
+    `headers` gives the answer's own headers once the first rows are read, or where none are, for HEAD.
+    """
     extensions = _extensions()
     # An iterator, which has no length: HEAD must not say 0 of what GET streams.
     response = flask.Response(iter(()), mimetype=media_type)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-    response.headers.update(headers or {})
     response.vary.add("Accept")
     if is_head():
+        response.headers.update(headers())
         return response
     if not _EXPORTS.acquire(blocking=False):
         raise ServiceUnavailable("too many exports are running", retry_after=10)
     try:
         # The heading and the first rows: what fails there, as wrong filters do, is still answered as a problem.
         first = list(islice(chunks, 2))
+        response.headers.update(headers())
     except BaseException:
         _EXPORTS.release()
         raise

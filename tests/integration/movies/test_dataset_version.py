@@ -1,12 +1,16 @@
 """X-Dataset-Version: which load an answer shows."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.factories.loads import START, add_load, movie_id, serve
 from tests.factories.movies import add_movies
 from tests.fixtures.api import Api
 from tests.fixtures.statements import statements
+
+from shelflist.movies import queries
+from shelflist.shared.paging import Page
 
 VERSION = "X-Dataset-Version"
 PATHS = (
@@ -47,6 +51,25 @@ def test_a_stream_tells_it_as_well(path: str, media_type: str, version: str, api
         answer = api.request(method, path, headers={"Accept": media_type})
         assert answer.headers["Content-Type"].startswith(media_type)
         assert answer.headers[VERSION] == version
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "application/x-ndjson"])
+def test_a_stream_tells_the_version_of_its_rows_though_a_load_ends_just_before_them(
+    media_type: str, version: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = queries.list_movies
+    later: list[str] = []
+
+    def read_after_a_load(*arguments: Any, **named: Any) -> Page:
+        if not later:
+            with api.engine.begin() as connection:
+                later.append(serve(connection, START + timedelta(days=2), [{"number": 2, "title": "Just loaded"}]))
+        return read(*arguments, **named)
+
+    monkeypatch.setattr(queries, "list_movies", read_after_a_load)
+    answer = api.get("/movies", headers={"Accept": media_type})
+    assert "Just loaded" in answer.text
+    assert [answer.headers[VERSION]] == later != [version]
 
 
 @pytest.mark.parametrize(
