@@ -105,7 +105,7 @@ class Standby:
                 self._exchange(reconcile, record, min(longer, LONGEST_EXCHANGE_LOCK_MILLISECONDS))
             except DBAPIError as error:
                 self._connection.rollback()
-                if not is_lock_in_the_way(error):
+                if not is_lock_in_the_way(error) and not _took_too_long(error):
                     raise
                 if time.monotonic() > deadline:
                     raise LoadError("the movies stayed in use by another session for too long") from error
@@ -123,7 +123,7 @@ class Standby:
         self._wait_at_most(milliseconds)
         # Asked first, and let go: where somebody reads for long, writers are not kept waiting for nothing.
         with self._connection.begin_nested() as asked:
-            self._execute(f"LOCK TABLE {in_turn} IN ACCESS EXCLUSIVE MODE")
+            self._lock_out_readers(in_turn, milliseconds)
             asked.rollback()
         # Keeps writers out and lets readers in.
         self._execute(f"LOCK TABLE {served} IN SHARE ROW EXCLUSIVE MODE")
@@ -134,11 +134,17 @@ class Standby:
             self._execute(statement)
         record()
         # A statement that reads both tables finds the names of both before or after this, never one of each.
-        self._execute(f"LOCK TABLE {in_turn} IN ACCESS EXCLUSIVE MODE")
+        self._lock_out_readers(in_turn, milliseconds)
         self._execute(f"DROP TABLE {served}")
         for name in self._blueprint.tables:
             self._execute(f"ALTER TABLE {beside(name)} SET SCHEMA {quoted(self._blueprint.schema)}")
         self._connection.commit()
+
+    def _lock_out_readers(self, tables: str, milliseconds: int) -> None:
+        # All locks together: lock_timeout is for each.
+        self._execute(f"SET LOCAL statement_timeout = {milliseconds}")
+        self._execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        self._execute("SET LOCAL statement_timeout = 0")
 
     def _wait_at_most(self, milliseconds: int) -> None:
         self._execute(f"SET LOCAL lock_timeout = {milliseconds}")
@@ -170,6 +176,11 @@ class Standby:
 
     def _execute(self, statement: str) -> None:
         self._connection.execute(sa.text(statement))
+
+
+def _took_too_long(error: DBAPIError) -> bool:
+    # query_canceled
+    return getattr(error.orig, "pgcode", None) == "57014"
 
 
 def _run_next(session: Any, waiting: list[str]) -> bool:
