@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from shelflist.shared.representing import RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 from .queries import SIZES
@@ -29,7 +30,7 @@ def _labelled_by(row: sa.Row[Any]) -> str | None:
     return None if row.model_labels is None else "model"
 
 
-class ImageSchema(Schema):
+class ImageSchema(RowSchema):
     """One image, as lists and posts show it, too."""
 
     class Meta:

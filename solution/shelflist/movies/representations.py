@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from shelflist.shared.representing import Derived, RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 Body = dict[str, Any]
@@ -29,7 +30,11 @@ CSV_COLUMNS = (
 CHANGE_COLUMNS = ("change", "changed_at", "movie_id", "imdb_id", "title", "movie")
 
 
-class MovieSchema(Schema):
+def _link(imdb_id: str) -> str:
+    return f"https://www.imdb.com/title/{imdb_id}/"
+
+
+class MovieSchema(RowSchema):
     """One movie."""
 
     class Meta:
@@ -46,24 +51,20 @@ class MovieSchema(Schema):
     votes = fields.Integer()
     genres = fields.List(fields.String())
     imdb_id = fields.String()
-    imdb_link = fields.Method("link")
+    imdb_link = Derived(_link, attribute="imdb_id")
     source = fields.String()
     created_at = Timestamp()
     updated_at = Timestamp()
 
-    def link(self, row: Any) -> str | None:
-        """Return the address of the title at IMDb."""
-        return f"https://www.imdb.com/title/{row.imdb_id}/" if row.imdb_id else None
 
-
-class GenreSchema(Schema):
+class GenreSchema(RowSchema):
     """One genre with the number of its movies."""
 
     name = fields.String()
     movie_count = fields.Integer()
 
 
-class ChangeSchema(Schema):
+class ChangeSchema(RowSchema):
     """What loads did to one movie."""
 
     change = fields.String()
@@ -78,7 +79,7 @@ class ChangeSchema(Schema):
         return None if row.change == "removed" else dict(_MOVIE.dump(row))
 
 
-class DatasetLoadSchema(Schema):
+class DatasetLoadSchema(RowSchema):
     """One row of the ledger."""
 
     id = fields.String()
@@ -112,7 +113,7 @@ class DatasetLoadSchema(Schema):
         return round((row.finished_at - row.started_at).total_seconds(), 3) if row.finished_at else None
 
 
-class RejectedRowSchema(Schema):
+class RejectedRowSchema(RowSchema):
     """One row that a load left out."""
 
     line = fields.Integer()

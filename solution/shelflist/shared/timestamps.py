@@ -1,6 +1,7 @@
 """Timestamps as callers write and read them: RFC 3339, in UTC."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from marshmallow import fields
@@ -24,6 +25,11 @@ class Timestamp(fields.Field[datetime]):
     """An RFC 3339 timestamp in UTC with milliseconds, such as 2026-11-21T09:30:00.000Z."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
-        if value is None:
-            return None
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return as_text(value) if value is not None else None
+
+
+# Rows that came together carry the same moment.
+@lru_cache(1024)
+def as_text(moment: datetime) -> str:
+    """Return the moment as answers write it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from shelflist.shared.representing import RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 from .judge import Judgement
@@ -19,7 +20,7 @@ CSV_COLUMNS = tuple(column.name for column in SHOWN)
 _TIMESTAMP = Timestamp()
 
 
-class SongSchema(Schema):
+class SongSchema(RowSchema):
     """One song."""
 
     class Meta:

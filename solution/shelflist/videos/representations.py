@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from shelflist.shared.representing import RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 Body = dict[str, Any]
@@ -29,7 +30,7 @@ CSV_COLUMNS = (
 )
 
 
-class VideoSchema(Schema):
+class VideoSchema(RowSchema):
     """One video as lists show it."""
 
     class Meta:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from shelflist.shared.auth import Person
+from shelflist.shared.representing import RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 from .tokens import Token
@@ -14,7 +15,7 @@ from .tokens import Token
 Body = dict[str, Any]
 
 
-class UserSchema(Schema):
+class UserSchema(RowSchema):
     """Somebody as anybody may see it."""
 
     id = fields.String()
@@ -35,7 +36,7 @@ class SuggestionSchema(UserSchema):
     common_count = fields.Integer()
 
 
-class TokenSchema(Schema):
+class TokenSchema(RowSchema):
     """A token, shown this once."""
 
     access_token = fields.String(attribute="value")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from shelflist.shared.representing import RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 from ..queries import SIZES
@@ -15,7 +16,7 @@ from .queries import Beside
 Body = dict[str, Any]
 
 
-class SharedPostSchema(Schema):
+class SharedPostSchema(RowSchema):
     """What everybody may see who has the link: nothing by which anything else could be found."""
 
     class Meta:
@@ -31,7 +32,7 @@ class SharedPostSchema(Schema):
     image_url = fields.String()
 
 
-class PostSchema(Schema):
+class PostSchema(RowSchema):
     """One post without what is beside its row."""
 
     class Meta:

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from shelflist.shared.representing import RowSchema
 from shelflist.shared.timestamps import Timestamp
 
 from .queries import FeedStatistics
@@ -17,7 +18,7 @@ Body = dict[str, Any]
 SOURCES = ("youtube", "invidious")
 
 
-class FeedSchema(Schema):
+class FeedSchema(RowSchema):
     """One feed."""
 
     id = fields.String()
@@ -33,7 +34,7 @@ class FeedSchema(Schema):
     updated_at = Timestamp()
 
 
-class FeedRunSchema(Schema):
+class FeedRunSchema(RowSchema):
     """One row of the ledger."""
 
     id = fields.String()
@@ -54,14 +55,14 @@ class FeedRunSchema(Schema):
     errors = fields.Raw()
 
 
-class PublishedSchema(Schema):
+class PublishedSchema(RowSchema):
     """When the oldest and the newest video of a feed were published."""
 
     first_published_at = Timestamp()
     newest_published_at = Timestamp()
 
 
-class KeyStateSchema(Schema):
+class KeyStateSchema(RowSchema):
     """One key of YouTube."""
 
     label = fields.String()
@@ -72,14 +73,14 @@ class KeyStateSchema(Schema):
     reason = fields.String()
 
 
-class FeedPlanSchema(Schema):
+class FeedPlanSchema(RowSchema):
     """What is planned for one feed."""
 
     feed_id = fields.String()
     planned_interval_seconds = fields.Float()
 
 
-class InstanceStateSchema(Schema):
+class InstanceStateSchema(RowSchema):
     """One instance of Invidious."""
 
     name = fields.String()
@@ -89,7 +90,7 @@ class InstanceStateSchema(Schema):
     reason = fields.String()
 
 
-class QuotaSchema(Schema):
+class QuotaSchema(RowSchema):
     """What the harvest may still ask today."""
 
     keys = fields.List(fields.Nested(KeyStateSchema))
