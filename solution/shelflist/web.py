@@ -16,14 +16,15 @@ from starlette.types import ASGIApp
 
 from shelflist import edge
 from shelflist.edge.bodies import MAX_HEADER_BYTES
-from shelflist.edge.validation import RepeatedParameters, StrictJSONValidator, StrictParameterValidator
+from shelflist.edge.shortcuts import MIDDLEWARES, Handlers, NoURIParser, ParameterValidators
+from shelflist.edge.validation import StrictJSONValidator
 from shelflist.images.people.tokens import authenticate_person
 from shelflist.images.receiving import FORM_BYTES
 from shelflist.images.store import open_store
 from shelflist.shared.auth import Authorization, bearer_security, client_security
 from shelflist.shared.clients import server_secret
 from shelflist.shared.csvfile import MAX_COLUMNS
-from shelflist.shared.database import DatabaseError, connect_arguments
+from shelflist.shared.database import DatabaseError, connect_arguments, notice_lost_connections
 from shelflist.shared.health import Health
 from shelflist.shared.idempotency import RETENTION_HOURS
 from shelflist.shared.metrics import Metrics
@@ -33,12 +34,16 @@ from shelflist.shared.problems import Problem, answer_exception
 from shelflist.shared.session import db
 from shelflist.shared.settings import Settings
 from shelflist.shared.textfile import MAX_LINE_BYTES
+from shelflist.shared.unchanged import Snapshots
 from shelflist.songs import batch
 from shelflist.specification import load_specification, operations, published, required_scopes
 from shelflist.videos.batch import MAX_ROWS
 
 # The package swagger-ui-bundle, Connexion's default, carries 4.15 with an inline script; this is 5.35 without.
 _SWAGGER_UI = Path(__file__).parent / "swagger_ui"
+
+# Nothing else in their answers: no time that passes, nobody who asks.
+_REMEMBERED = ("/movies", "/movies/{movie_id}", "/genres")
 
 
 class _UnparsedRequest(flask.Request):
@@ -56,7 +61,7 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     if url is None:
         raise DatabaseError("no database is configured: set DATABASE_URL, or start with ./run.sh")
     document = load_specification(public_reads=settings.public_reads)
-    app = connexion.FlaskApp(__name__, swagger_ui_options=_swagger_ui(settings))
+    app = connexion.FlaskApp(__name__, middlewares=list(MIDDLEWARES), swagger_ui_options=_swagger_ui(settings))
     flask_app = app.app
     flask_app.request_class = _UnparsedRequest
     _set_up_database(flask_app, settings, url)
@@ -70,8 +75,8 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
     _add_api(app, document)
     probe = Probe(_engine(flask_app).url)
-    insight = edge.Insight(Health(probe, settings), Metrics(probe))
-    paths = edge.Paths(_methods(document), _uploads(document, settings), _ranged(document))
+    insight = edge.Insight(Health(probe, settings), Metrics(probe), Snapshots(_engine(flask_app).url))
+    paths = edge.Paths(_methods(document), _uploads(document, settings), _ranged(document), _REMEMBERED)
     return edge.wrap(app, settings, insight, paths)
 
 
@@ -79,17 +84,19 @@ def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
     for error in (Problem, ProblemException, HTTPException, Exception):
         app.add_error_handler(error, answer_exception)
     app.add_middleware(Authorization, position=MiddlewarePosition.BEFORE_VALIDATION, scopes=required_scopes(document))
+    resolver = Resolver()
+    Handlers.take_over(app, resolver)
     app.add_api(
         document,
-        resolver=Resolver(),
+        resolver=resolver,
         strict_validation=True,
         pythonic_params=True,
-        uri_parser_class=RepeatedParameters,
+        uri_parser_class=NoURIParser,
         security_map={
             "apiKey": client_security(_engine(app.app)),
             "bearer": bearer_security(_engine(app.app), authenticate_person),
         },
-        validator_map={"parameter": StrictParameterValidator, "body": {"application/json": StrictJSONValidator}},
+        validator_map={"parameter": ParameterValidators(), "body": {"application/json": StrictJSONValidator}},
     )
 
 
@@ -102,10 +109,10 @@ def _set_up_database(flask_app: Any, settings: Settings, url: str) -> None:
         # The log tells errors whole, but not with the e-mail addresses and the hashes that a statement carried.
         "hide_parameters": True,
         "pool_timeout": settings.database_pool_seconds,
-        # One round trip a request; without it the first request after a restart of the database would fail.
-        "pool_pre_ping": True,
     }
     db.init_app(flask_app)
+    # Without it the first request after a restart of the database would fail.
+    notice_lost_connections(_engine(flask_app))
 
 
 def _engine(flask_app: Any) -> Any:

@@ -5,7 +5,7 @@ import importlib
 import inspect
 import re
 
-from shelflist.edge import validation
+from shelflist.edge import schemas
 from shelflist.shared.problems import Problem, all_problems
 from shelflist.shared.settings import PROJECT_DIRECTORY
 from tests.conventions.sources import modules
@@ -44,7 +44,7 @@ def test_a_problem_type_is_named_once_and_says_what_to_do() -> None:
 def test_the_reference_names_every_code_of_a_field_error() -> None:
     text = REFERENCE.read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z-]+)`", text[text.index("Codes of `errors`:") + len("Codes of `errors`:") :]))
-    assert named == set(validation._CODES.values()) | _written_codes()
+    assert named == set(schemas._CODES.values()) | _written_codes()
 
 
 def _written_codes() -> set[str]:

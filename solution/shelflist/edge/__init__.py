@@ -14,11 +14,13 @@ from shelflist.shared.health import Health
 from shelflist.shared.metrics import Metrics
 from shelflist.shared.problems import MEDIA_TYPE
 from shelflist.shared.settings import Settings
+from shelflist.shared.unchanged import Snapshots
 
 from .bodies import BodyLimit, RequestGuard
 from .headers import CodedETags, SecurityHeaders
 from .observation import AccessLog, CrashGuard
 from .probes import Probes
+from .remembered import RememberedAnswers
 from .routes import HeadAsGet, Routes
 from .streams import SlowReaders, SteadyStreams, WholeAnswers
 
@@ -38,14 +40,17 @@ class Paths:
     """Those that read multipart bodies, with the most bytes of one."""
     ranged: Iterable[str]
     """Those whose answers come in ranges of bytes."""
+    remembered: Iterable[str]
+    """Those whose answers say nothing but what is in the database, and the same to everybody."""
 
 
 @dataclass(frozen=True)
 class Insight:
-    """What tells operators how the server is."""
+    """What tells how the server and its database are."""
 
     health: Health
     metrics: Metrics
+    snapshots: Snapshots
 
 
 def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> ASGIApp:
@@ -60,11 +65,15 @@ def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> AS
     )
     app = Probes(app, health=insight.health, metrics=insight.metrics)
     app = Routes(app, methods=paths.methods, page_prefixes=PAGES)
-    app = RequestGuard(app, ranged=paths.ranged)
     app = WholeAnswers(app)
     app = SteadyStreams(app)
     app = CompressMiddleware(app, minimum_size=1000)
     app = CodedETags(app)
+    if settings.remembered_answers_bytes:
+        app = RememberedAnswers(
+            app, snapshots=insight.snapshots, paths=paths.remembered, max_bytes=settings.remembered_answers_bytes
+        )
+    app = RequestGuard(app, ranged=paths.ranged)
     app = SlowReaders(app, seconds=settings.body_seconds)
     # Outside of compression, which holds an answer's head back until its first bytes come.
     app = CrashGuard(app)

@@ -76,14 +76,15 @@ def _without_coding(pair: tuple[bytes, bytes], given: dict[bytes, bytes]) -> tup
     for tag in (part.strip() for part in value.split(b",")):
         stem, dash, coding = tag.rstrip(b'"').rpartition(b"-")
         plain = stem + b'"' if dash and coding in _CODINGS else tag
-        given[plain] = tag
+        # Compared weakly, and answered as what it is.
+        given[plain.removeprefix(b"W/")] = tag.removeprefix(b"W/")
         tags.append(plain)
     return name, b", ".join(tags)
 
 
 def _coded(status: int, headers: list[tuple[bytes, bytes]], given: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     if status == 304:
-        return [(name, given.get(value, value) if name == b"etag" else value) for name, value in headers]
+        return _of_coded([(name, given.get(value, value) if name == b"etag" else value) for name, value in headers])
     coding = next((value for name, value in headers if name == b"content-encoding"), None)
     if coding not in _CODINGS:
         return headers
@@ -91,3 +92,11 @@ def _coded(status: int, headers: list[tuple[bytes, bytes]], given: dict[bytes, b
         (name, value[:-1] + b"-" + coding + b'"' if name == b"etag" and value.endswith(b'"') else value)
         for name, value in headers
     ]
+
+
+def _of_coded(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a 304 with the Vary of the coded answer that its ETag names (RFC 9110, section 15.4.5)."""
+    tag = next((value for name, value in headers if name == b"etag"), b"")
+    if tag.rstrip(b'"').rpartition(b"-")[2] not in _CODINGS:
+        return headers
+    return [(name, value + b", Accept-Encoding" if name == b"vary" else value) for name, value in headers]

@@ -72,9 +72,9 @@ def _allowed(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def path_pattern(path: str) -> re.Pattern[str]:
-    """Return what matches the paths of a template such as /movies/{movie_id}."""
+    """Return what matches the paths of a template such as /movies/{movie_id}, with a group for each placeholder."""
     parts = [re.escape(part) for part in _PLACEHOLDER.split(path)]
-    return re.compile("[^/]+".join(parts))
+    return re.compile("([^/]+)".join(parts))
 
 
 def _without_body(send: Send) -> Send:

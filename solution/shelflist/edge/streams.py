@@ -30,6 +30,12 @@ class SlowReaders:
             return
         gone = threading.Event()
         watcher: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+
+        def give_up() -> None:
+            gone.set()
+            # Closing would wait for what the reader does not take; this ends the waiting for it.
+            extensions.get(ABORT, _nothing)()
 
         async def patient(message: Message) -> None:
             nonlocal watcher
@@ -37,12 +43,13 @@ class SlowReaders:
                 return
             if message.get("more_body") and watcher is None:
                 watcher = asyncio.create_task(_wait_for_end(receive, gone))
+            timer = loop.call_later(self.seconds, give_up)
             try:
-                await asyncio.wait_for(send(message), self.seconds)
-            except (TimeoutError, OSError):
-                gone.set()
-                # Closing would wait for what the reader does not take.
-                extensions.get(ABORT, _nothing)()
+                await send(message)
+            except OSError:
+                give_up()
+            finally:
+                timer.cancel()
 
         extensions = {**scope.get("extensions", {}), DISCONNECTED: gone}
         try:

@@ -1,5 +1,6 @@
 """Database plumbing: metadata, engines and connections as every process uses them."""
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -73,6 +74,38 @@ def create_engine(url: str, application: str) -> sa.Engine:
             "DATABASE_URL cannot be read: it is postgresql://user:password@host:port/database, with %-escapes"
         ) from None
     return engine
+
+
+def notice_lost_connections(engine: sa.Engine) -> None:
+    """Replace connections whose server has gone when they are taken from the pool; without a round trip for each.
+
+    A server that stops, crashes or ends a session closes the socket, and what is closed can be read. Only where
+    something can be, it is asked: it may be no more than a notice.
+    """
+
+    @sa.event.listens_for(engine, "checkout")
+    def check(connection: Any, _record: Any, _proxy: Any) -> None:
+        try:
+            is_alive = not _is_readable(connection.fileno()) or engine.dialect.do_ping(connection)
+        except (psycopg2.Error, OSError):
+            is_alive = False
+        if not is_alive:
+            # The others have gone with it, as a rule.
+            raise sa.exc.InvalidatePoolError
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Tell whether `error` says that the server closed the connection, so that a new one may do."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return error.connection_invalidated
+    # SQLAlchemy lets some of the driver's own through.
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and error.pgcode is None
+
+
+def _is_readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @contextmanager

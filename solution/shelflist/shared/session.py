@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import psycopg2
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
@@ -59,5 +60,11 @@ def snapshot() -> Iterator[Snapshot]:
 @contextmanager
 def writing() -> Iterator[sa.Connection]:
     """Lend a connection for one transaction, committed at the end and rolled back by any exception."""
-    with db.engine.begin() as connection:
-        yield connection
+    with db.engine.connect() as connection:
+        # Asked, and replaced where it has gone: unlike a read, a write is not done again by itself.
+        try:
+            db.engine.dialect.do_ping(connection.connection)
+        except psycopg2.Error:
+            connection.invalidate()
+        with connection.begin():
+            yield connection
