@@ -24,7 +24,12 @@ from shelflist.images.store import open_store
 from shelflist.shared.auth import Authorization, bearer_security, client_security
 from shelflist.shared.clients import server_secret
 from shelflist.shared.csvfile import MAX_COLUMNS
-from shelflist.shared.database import DatabaseError, connect_arguments, notice_lost_connections
+from shelflist.shared.database import (
+    DatabaseError,
+    connect_arguments,
+    notice_lost_connections,
+    read_uuids_as_text,
+)
 from shelflist.shared.health import Health
 from shelflist.shared.idempotency import RETENTION_HOURS
 from shelflist.shared.metrics import Metrics
@@ -113,6 +118,7 @@ def _set_up_database(flask_app: Any, settings: Settings, url: str) -> None:
     db.init_app(flask_app)
     # Without it the first request after a restart of the database would fail.
     notice_lost_connections(_engine(flask_app))
+    read_uuids_as_text(_engine(flask_app))
 
 
 def _engine(flask_app: Any) -> Any:

@@ -23,6 +23,11 @@ _LOGGED = 2_000
 """Characters of a path or a query that are logged; what is longer is refused or no name of anything."""
 
 
+def _without_addresses(text: str) -> str:
+    # The pattern is tried from each character; hardly any text can hold an address.
+    return _EMAIL.sub("***", text) if "@" in text or "%40" in text else text
+
+
 class AccessLog:
     """Writes one line for each answer: who asked for what, with which outcome, in how many milliseconds."""
 
@@ -44,8 +49,8 @@ class AccessLog:
             write(
                 "request",
                 method=scope["method"],
-                path=_EMAIL.sub("***", _LINK.sub(r"\1***", scope["path"][:_LOGGED])),
-                query=_EMAIL.sub("***", _SECRET.sub(r"\1***", scope["query_string"][:_LOGGED].decode("latin-1"))),
+                path=_without_addresses(_LINK.sub(r"\1***", scope["path"][:_LOGGED])),
+                query=_without_addresses(_SECRET.sub(r"\1***", scope["query_string"][:_LOGGED].decode("latin-1"))),
                 status=watch.status,
                 bytes=watch.sent_bytes,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),

@@ -62,6 +62,23 @@ sa.Index(
     postgresql_using="gin",
     postgresql_ops={"title_key": "gin_trgm_ops"},
 )
+
+HAS_SIGNS = movies.c.title_key.regexp_match(sa.literal("[^a-z0-9 ]", literal_execute=True))
+"""Whether a folded title holds more than a-z, 0-9 and spaces: signs, or other letters."""
+
+_signs = sa.func.regexp_replace(movies.c.title_key, "[a-z0-9 ]+", "", "g")
+_title_with_other_letters = sa.func.nullif(sa.func.regexp_replace(movies.c.title_key, "^[ -~]*$", ""), "")
+LETTERS = sa.func.string_to_array(sa.func.coalesce(_title_with_other_letters, _signs), sa.null())
+"""The characters of a folded title that holds other letters; the signs of any other."""
+
+sa.Index(
+    "movies_letters_idx",
+    LETTERS,
+    postgresql_using="gin",
+    postgresql_with={"fastupdate": "off"},
+    postgresql_where=HAS_SIGNS,
+)
+sa.Index("movies_genres_idx", movies.c.genres, postgresql_using="gin", postgresql_with={"fastupdate": "off"})
 sa.Index("movies_user_idx", movies.c.id, postgresql_where=movies.c.source == "user")
 sa.Index("movies_updated_at_idx", movies.c.updated_at, movies.c.id, postgresql_where=movies.c.source == "imdb")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
-from psycopg2.extensions import make_dsn
+from psycopg2.extensions import make_dsn, new_type, register_type
 from sqlalchemy.orm import DeclarativeBase
 
 from .notices import Notice
@@ -36,6 +36,9 @@ class Base(DeclarativeBase):
 class DatabaseError(Notice):
     """The database cannot be used; the text is one line for the person who starts the process."""
 
+
+# The type's number in every PostgreSQL (pg_type.dat).
+_UUID_TEXT = new_type((2950,), "UUID_TEXT", lambda value, _cursor: value)
 
 _KEEP_ALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
@@ -74,6 +77,14 @@ def create_engine(url: str, application: str) -> sa.Engine:
             "DATABASE_URL cannot be read: it is postgresql://user:password@host:port/database, with %-escapes"
         ) from None
     return engine
+
+
+def read_uuids_as_text(engine: sa.Engine) -> None:
+    """Have the driver leave UUIDs the text that they come as, and that answers carry."""
+
+    @sa.event.listens_for(engine, "connect")
+    def register(connection: Any, _record: Any) -> None:
+        register_type(_UUID_TEXT, connection)
 
 
 def notice_lost_connections(engine: sa.Engine) -> None:

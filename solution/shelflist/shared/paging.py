@@ -12,16 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 from uuid import UUID
 
+import orjson
 import sqlalchemy as sa
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, Signer, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from .problems import CursorMismatch, InvalidCursor
 
 Key = str | int | Decimal | datetime
 Parse = Callable[[Any], Any]
+Limit = int | sa.ColumnElement[int]
+Place = Literal["start", "values", "nulls"]
+"""Where a position stands: before all rows, or in which segment."""
+
+# A cursor behind a title of 500 CJK characters must still fit into a URL; zlib gains nothing on fewer bytes than these.
+_COMPRESSED = 100
 
 _PARSERS: dict[type, Parse] = {str: str, int: int, Decimal: Decimal, datetime: datetime.fromisoformat}
 
@@ -62,22 +71,55 @@ class Keyset:
     """Whether many rows may have come at once behind all others, of which the planner's figures do not know yet."""
 
     def fetch(
-        self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, page_size: int
+        self,
+        connection: sa.Connection,
+        statement: sa.Select[Any],
+        after: Position | None,
+        page_size: int,
+        *,
+        is_ending: bool = False,
     ) -> Page:
         """Return the page of `statement` that follows `after`; `statement` filters but does not order.
 
-        The rows carry two more columns, `page_key` and `page_id`.
+        The rows carry two more columns, `page_key` and `page_id`. `is_ending` tells that the segment in which `after`
+        stands was found to have less than a page.
         """
         limit = page_size + 1
-        if after is not None and after.key is None:
-            rows = connection.execute(self._nulls(statement, after, limit)).all()
-        else:
-            rows = connection.execute(self.walk(statement, after, limit)).all()
-            if self.sort.is_nullable and len(rows) < limit:
-                rows = self._across(connection, statement, after, limit)
+        is_last_segment = not self.sort.is_nullable or _is_among_nulls(after)
+        rows: Sequence[sa.Row[Any]] = []
+        if is_last_segment or not is_ending:
+            rows = connection.execute(self.segment(statement, after, limit)).all()
+        if not is_last_segment and len(rows) < limit:
+            rows = self._across(connection, statement, after, limit)
         return page_of(rows, page_size)
 
-    def walk(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
+    def gather(self, connection: sa.Connection, statement: sa.Select[Any], page_size: int) -> Page:
+        """Return the first page of `statement`, sorted out of all the rows that it finds: for lists that are short.
+
+        `following` tells which rows stand behind a position.
+        """
+        # No index is in the order of a function, so the planner does not walk along one instead.
+        direction = sa.desc if self.desc else sa.asc
+        key = sa.func.coalesce(self.sort.column, self.sort.column)
+        order = (direction(key).nulls_last(), direction(self.id))
+        rows = connection.execute(self._keyed(statement).order_by(*order).limit(page_size + 1)).all()
+        return page_of(rows, page_size)
+
+    def following(self, after: Position) -> sa.ColumnElement[bool]:
+        """Return whether a row stands behind `after`, in whichever segment."""
+        column = self.sort.column
+        if _is_among_nulls(after):
+            return sa.and_(column.is_(None), self._beyond(self.id, self._id_of(after)))
+        here = sa.tuple_(self.bound(after.key), self._id_of(after))
+        behind = self._beyond(sa.tuple_(column, self.id), here)
+        return sa.or_(behind, column.is_(None)) if self.sort.is_nullable else behind
+
+    def segment(self, statement: sa.Select[Any], after: Position | None, limit: Limit) -> sa.Select[Any]:
+        """Return the first `limit` rows of `statement` behind `after` of the segment that `after` stands in."""
+        is_among_nulls = _is_among_nulls(after)
+        return self._nulls(statement, after, limit) if is_among_nulls else self.walk(statement, after, limit)
+
+    def walk(self, statement: sa.Select[Any], after: Position | None, limit: Limit) -> sa.Select[Any]:
         """Return the first `limit` rows of `statement` behind `after` that have a sort value: one walk along an index.
 
         Lists that are put together of several walks read them as parts of one statement; see `page_of`.
@@ -90,13 +132,21 @@ class Keyset:
             statement = statement.where(self._beyond(sa.tuple_(column, self.id), here))
         return self._keyed(statement).order_by(*self.order(column, self.id)).limit(limit)
 
+    def parameters(self, place: Place) -> Position | None:
+        """Return a position whose values are the parameters `after_key` and `after_id`, in one of the segments."""
+        if place == "start":
+            return None
+        key: Any = sa.bindparam("after_key", type_=self.sort.column.type) if place == "values" else None
+        row_id: Any = sa.bindparam("after_id", type_=self.id.type)
+        return Position(key, row_id)
+
     def bound(self, key: Key | None) -> sa.ColumnElement[Any]:
         """Return a sort value to compare the column with.
 
         Where rows come in bursts it is one that the planner cannot look up: by old figures next to nothing lies behind
         it, and all of a burst would be sorted for each page instead of walked along.
         """
-        literal = sa.literal(key, self.sort.column.type)
+        literal = key if isinstance(key, sa.ColumnElement) else sa.literal(key, self.sort.column.type)
         return sa.select(literal).scalar_subquery() if self.is_bursty else literal
 
     def order(self, key: sa.ColumnElement[Any], row_id: sa.ColumnElement[Any]) -> Sequence[sa.ColumnElement[Any]]:
@@ -108,29 +158,39 @@ class Keyset:
         self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, limit: int
     ) -> Sequence[sa.Row[Any]]:
         """Read the page that reaches into the segment of nulls, both segments from one snapshot."""
-        values = self.walk(statement.add_columns(sa.literal(0).label("page_segment")), after, limit)
-        nulls = self._nulls(statement.add_columns(sa.literal(1).label("page_segment")), None, limit)
-        both = sa.union_all(
-            sa.select(values.subquery("page_values")), sa.select(nulls.subquery("page_nulls"))
-        ).subquery("page")
+        walk = self.walk(statement.add_columns(sa.literal(0).label("page_segment")), after, limit)
+        values = walk.cte("page_values").prefix_with("MATERIALIZED")
+        missing = sa.select(limit - sa.func.count()).select_from(values).scalar_subquery()
+        nulls = self._nulls(statement.add_columns(sa.literal(1).label("page_segment")), None, limit).subquery(
+            "page_nulls"
+        )
+        # Within the limit that the planner can count on, one that only the rows before tell.
+        rest = sa.select(nulls).order_by(*self.order(nulls.c.page_key, nulls.c.page_id)).limit(missing)
+        both = sa.union_all(sa.select(values), sa.select(rest.subquery("page_rest"))).subquery("page")
         order = (both.c.page_segment, *self.order(both.c.page_key, both.c.page_id))
-        return connection.execute(sa.select(both).order_by(*order).limit(limit)).all()
+        return connection.execute(sa.select(both).order_by(*order)).all()
 
-    def _nulls(self, statement: sa.Select[Any], after: Position | None, limit: int) -> sa.Select[Any]:
-        direction = sa.desc if self.desc else sa.asc
+    def _nulls(self, statement: sa.Select[Any], after: Position | None, limit: Limit) -> sa.Select[Any]:
         statement = statement.where(self.sort.column.is_(None))
         if after is not None:
             statement = statement.where(self._beyond(self.id, self._id_of(after)))
-        return self._keyed(statement).order_by(direction(self.id)).limit(limit)
+        # The column is null in all of them, but only in this order does the planner see that the index has it.
+        return self._keyed(statement).order_by(*self.order(self.sort.column, self.id)).limit(limit)
 
     def _beyond(self, there: sa.ColumnElement[Any], here: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         return there < here if self.desc else there > here
 
     def _id_of(self, position: Position) -> sa.ColumnElement[Any]:
+        if isinstance(position.id, sa.ColumnElement):
+            return position.id
         return sa.literal(self.id.type.python_type(position.id), self.id.type)
 
     def _keyed(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         return statement.add_columns(self.sort.column.label("page_key"), self.id.label("page_id"))
+
+
+def _is_among_nulls(position: Position | None) -> bool:
+    return position is not None and position.key is None
 
 
 def page_of(rows: Sequence[sa.Row[Any]], page_size: int) -> Page:
@@ -153,8 +213,9 @@ class Listing:
     desc: bool
     filters: Mapping[str, Any]
 
+    @cached_property
     def fingerprint(self) -> str:
-        """Return the same 16 characters for the same list, sort, direction and filters."""
+        """The same 16 characters for the same list, sort, direction and filters."""
         given = {name: value for name, value in self.filters.items() if value is not None}
         text = json.dumps([self.name, self.sort, self.desc, given], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -164,15 +225,16 @@ class Cursors:
     """Writes and reads cursors: positions in a list, signed so that nobody can make one up."""
 
     def __init__(self, secret: bytes) -> None:
-        self._signer = URLSafeSerializer(
-            secret, salt="cursor", serializer=_CompactJSON, signer_kwargs={"digest_method": hashlib.sha256}
+        self._signer = _Serializer(
+            secret, salt="cursor", serializer=orjson, signer_kwargs={"digest_method": hashlib.sha256}
         )
 
     def write(self, listing: Listing, position: Position) -> str:
         """Return the cursor for the page after `position`."""
         key = position.key
         plain = key if key is None or isinstance(key, str | int) else _as_text(key)
-        return str(self._signer.dumps([listing.fingerprint(), plain, position.id]))
+        written: Any = self._signer.dumps([listing.fingerprint, plain, position.id])
+        return str(written, "ascii")
 
     def read(self, listing: Listing, cursor: str, key_type: type, id_type: type = UUID) -> Position:
         """Return the position that `cursor` holds.
@@ -184,10 +246,11 @@ class Cursors:
             fingerprint, plain, row_id = self._signer.loads(cursor)
         except (BadData, ValueError, TypeError) as error:
             raise InvalidCursor(unknown) from error
-        # base64 has several spellings of the same bytes.
-        if self._signer.dumps([fingerprint, plain, row_id]) != cursor:
+        # base64 has several spellings of the same bytes; of the rest, only the one that was signed is taken.
+        signature = cursor.rpartition(".")[2]
+        if base64_encode(base64_decode(signature)) != signature.encode():
             raise InvalidCursor(unknown)
-        if fingerprint != listing.fingerprint():
+        if fingerprint != listing.fingerprint:
             raise CursorMismatch("the cursor belongs to another list, sort, direction or set of filters")
         # Signed, but perhaps by a version that sorted by something else.
         try:
@@ -207,13 +270,17 @@ def _as_text(key: Decimal | datetime) -> str:
     return key.isoformat() if isinstance(key, datetime) else str(key)
 
 
-class _CompactJSON:
-    """JSON without escapes: a cursor behind a title of 500 CJK characters must still fit into a URL."""
+class _Serializer(URLSafeSerializer):
+    """itsdangerous's, which derives its key for each cursor, and tries to compress what is too short for that."""
 
-    @staticmethod
-    def dumps(value: Any, **_: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    def make_signer(self, salt: str | bytes | None = None) -> Signer:  # noqa: ARG002 - the base's
+        return self._signer
 
-    @staticmethod
-    def loads(text: str | bytes, **_: Any) -> Any:
-        return json.loads(text)
+    @cached_property
+    def _signer(self) -> Signer:
+        key = super().make_signer().derive_key()
+        return Signer(key, salt=self.salt, key_derivation="none", **self.signer_kwargs)
+
+    def dump_payload(self, obj: Any) -> bytes:
+        plain = orjson.dumps(obj)
+        return base64_encode(plain) if len(plain) < _COMPRESSED else super().dump_payload(obj)

@@ -11,6 +11,7 @@ from .timestamps import Timestamp, as_text
 
 Body = dict[str, Any]
 _Convert = Callable[[Any], Any]
+_Plan = list[tuple[str, int, _Convert, "fields.Field[Any] | None"]]
 
 
 class Derived(fields.Field[Any]):
@@ -36,18 +37,22 @@ class RowSchema(Schema):
         self._plan = lru_cache(16)(self._make_plan)
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
-        """Return the body of a row, or the list of the bodies of many."""
+        """Return the body of a row, or the bodies of many, of one statement or of two that follow each other."""
         many = self.many if many is None else many
         rows: Sequence[Any] = obj if many else [obj]
         if not all(isinstance(row, sa.Row) for row in rows):
             return super().dump(obj, many=many)
-        bodies = [self._body(row) for row in rows]
+        if rows and rows[0]._fields == rows[-1]._fields:
+            plan = self._plan(rows[0]._fields)
+            bodies = [self._body(row, plan) for row in rows]
+        else:
+            bodies = [self._body(row, self._plan(row._fields)) for row in rows]
         return bodies if many else bodies[0]
 
-    def _body(self, row: sa.Row[Any]) -> Body:
+    def _body(self, row: sa.Row[Any], plan: _Plan) -> Body:
         values = tuple(row)
         body: Body = {}
-        for key, place, convert, field in self._plan(row._fields):
+        for key, place, convert, field in plan:
             if field is None:
                 value = values[place]
                 body[key] = convert(value) if value is not None else None
@@ -55,8 +60,8 @@ class RowSchema(Schema):
                 body[key] = made
         return body
 
-    def _make_plan(self, columns: tuple[str, ...]) -> list[tuple[str, int, _Convert, "fields.Field[Any] | None"]]:
-        plan: list[tuple[str, int, _Convert, fields.Field[Any] | None]] = []
+    def _make_plan(self, columns: tuple[str, ...]) -> _Plan:
+        plan: _Plan = []
         for name, field in self.dump_fields.items():
             convert, column = _converter(field), field.attribute or name
             if convert is None:

@@ -1,6 +1,7 @@
 """Answers of handlers: JSON with a strong ETag, lists with their Link header, and streams of a whole list."""
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -16,6 +17,10 @@ from .problems import ServiceUnavailable
 # Each export holds one of the server's ten threads for as long as its reader takes.
 _EXPORTS = threading.BoundedSemaphore(4)
 
+# What stands in a link as it was given; names in another spelling than their own are not among it.
+_PLAIN_QUERY = re.compile(r"(?:[a-z_]+=(?:[A-Za-z0-9._~+-]|%[0-9A-F]{2})*&?)*")
+_OF_POSITION = ("cursor=", "after_id=")
+
 DISCONNECTED = "shelflist.disconnected"
 """The key in the ASGI scope's extensions under which the edge keeps an Event: set when the reader has gone."""
 HEAD = "shelflist.head"
@@ -26,7 +31,14 @@ LONG_BODY = "shelflist.long_body"
 
 def json_answer(body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> flask.Response:
     """Return `body` as JSON with a strong ETag; 304 without a body where the caller has it already."""
-    return conditional(flask.Response(orjson.dumps(body), mimetype="application/json"), headers)
+    content = orjson.dumps(body)
+    tag = hashlib.blake2b(content, digest_size=16).hexdigest()
+    own = [("ETag", f'"{tag}"'), ("Cache-Control", "no-cache"), *(headers or {}).items(), ("Vary", "Accept")]
+    if "If-None-Match" in flask.request.headers and flask.request.if_none_match.contains_weak(tag):
+        answer = flask.Response(status=304, headers=own)
+        del answer.headers["Content-Type"]
+        return answer
+    return flask.Response(content, headers=own, mimetype="application/json")
 
 
 def conditional(response: flask.Response, headers: Mapping[str, str] | None = None) -> flask.Response:
@@ -56,8 +68,12 @@ def list_answer(
 
 def next_link(cursor: str) -> str:
     """Return this request's path and parameters with `cursor`; a reference without host, which nobody can forge."""
-    given = [pair for pair in flask.request.args.items(multi=True) if pair[0] not in ("cursor", "after_id")]
-    return f"{flask.request.path}?{urlencode([*given, ('cursor', cursor)])}"
+    given = flask.request.query_string.decode("ascii")
+    if _PLAIN_QUERY.fullmatch(given):
+        kept = [pair for pair in given.split("&") if pair and not pair.startswith(_OF_POSITION)]
+        return f"{flask.request.path}?{'&'.join([*kept, f'cursor={cursor}'])}"
+    pairs = [pair for pair in flask.request.args.items(multi=True) if pair[0] not in ("cursor", "after_id")]
+    return f"{flask.request.path}?{urlencode([*pairs, ('cursor', cursor)])}"
 
 
 def bodiless(status: int, headers: Mapping[str, str] | None = None) -> flask.Response:

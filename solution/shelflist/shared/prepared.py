@@ -1,0 +1,115 @@
+"""Statements that are asked all the time: their text is made once, and each connection has PostgreSQL plan them once.
+
+Making, compiling and planning the statement of a page takes several times as long as reading it.
+"""
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from .paging import Keyset, Page, Place, Position, page_of
+
+MOST_PREPARED = 64
+"""Statements that a connection keeps prepared, at some ten kilobytes each; further ones are planned each time."""
+
+_PREPARED = "shelflist.prepared"
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+# invalid_sql_statement_name, duplicate_prepared_statement: somebody between us and PostgreSQL lends its sessions out.
+_SESSION_CHANGED = ("26000", "42P05")
+
+
+@dataclass(frozen=True)
+class _Text:
+    name: str
+    plain: str
+    prepare: str
+    execute: str
+    constants: Mapping[str, Any]
+
+
+_TEXTS: dict[Hashable, _Text] = {}
+
+
+def fetch_prepared(
+    connection: sa.Connection, key: Hashable, build: Callable[[], sa.Select[Any]], parameters: Mapping[str, Any]
+) -> Sequence[sa.Row[Any]]:
+    """Return all rows of the statement that `build` returns, which is asked for it once for each `key`.
+
+    Its values are parameters by name (`sa.bindparam`), all of which `parameters` gives. Rows hold what the driver makes
+    of the columns. The plan is PostgreSQL's choice for any values: for statements that have but one good plan, whose
+    LIMIT is no parameter.
+    """
+    text = _TEXTS.get(key)
+    if text is None:
+        text = _TEXTS[key] = _make_text(f"shelflist_{len(_TEXTS)}", build(), connection.dialect)
+    values = {**text.constants, **parameters}
+    prepared: set[str] = connection.info.setdefault(_PREPARED, set())
+    is_possible = text.name in prepared or len(prepared) < MOST_PREPARED
+    # In a transaction, what fails could not be followed by another try.
+    if not is_possible or not getattr(connection.connection.dbapi_connection, "autocommit", False):
+        return connection.exec_driver_sql(text.plain, values).all()
+    try:
+        if text.name not in prepared:
+            connection.exec_driver_sql(text.prepare)
+            prepared.add(text.name)
+        return connection.exec_driver_sql(text.execute, values).all()
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) not in _SESSION_CHANGED:
+            raise
+        return connection.exec_driver_sql(text.plain, values).all()
+
+
+def plain_text(statement: str) -> str:
+    """Return what an EXECUTE that was sent executes, as a statement with the same parameters; any other as it is."""
+    return next((text.plain for text in _TEXTS.values() if text.execute == statement), statement)
+
+
+def _make_text(name: str, statement: sa.Select[Any], dialect: sa.Dialect) -> _Text:
+    compiled = statement.compile(dialect=dialect)
+    plain = str(compiled)
+    names = list(dict.fromkeys(_PARAMETER.findall(plain)))
+    numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", plain).replace("%%", "%")
+    given = ", ".join(f"%({parameter})s" for parameter in names)
+    execute = f"EXECUTE {name} ({given})" if names else f"EXECUTE {name}"
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Text(name, plain, f"PREPARE {name} AS {numbered}", execute, constants)
+
+
+Listing = tuple[Hashable, Callable[[], sa.Select[Any]], Mapping[str, Any]]
+"""What tells a list apart from others, its statement as `Keyset.fetch` takes it, and the values of its parameters."""
+
+_LIMITS = (11, 21, 51, 101)
+"""Rows of a prepared page, one more than is asked for at least: each limit is a statement of its own."""
+
+
+def fetch_prepared_page(
+    connection: sa.Connection,
+    keyset: Keyset,
+    listing: Listing,
+    after: Position | None,
+    page_size: int,
+) -> Page | None:
+    """Return the page behind `after` by a prepared statement, None where that is not enough for it.
+
+    None is returned for pages that are longer than usual, and for those that go on among the nulls: `Keyset.fetch` is
+    what knows to.
+    """
+    limit = next((most for most in _LIMITS if most > page_size), None)
+    if limit is None:
+        return None
+    key, statement, parameters = listing
+    place: Place = "start" if after is None else "nulls" if after.key is None else "values"
+    values = dict(parameters) if after is None else {**parameters, "after_key": after.key, "after_id": after.id}
+
+    def build() -> sa.Select[Any]:
+        return keyset.segment(statement(), keyset.parameters(place), sa.literal_column(str(limit)))
+
+    if place == "nulls":
+        del values["after_key"]
+    rows = fetch_prepared(connection, (key, keyset.desc, place, limit), build, values)
+    is_whole = len(rows) > page_size or place == "nulls" or not keyset.sort.is_nullable
+    return page_of(rows, page_size) if is_whole else None

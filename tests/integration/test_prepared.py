@@ -1,0 +1,85 @@
+"""Statements that are planned once for each connection."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from tests.factories.movies import add_movies
+
+from shelflist.movies import queries
+from shelflist.shared import prepared
+from shelflist.shared.database import autocommitting, create_engine
+
+FILTERS = queries.MovieFilters({})
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[sa.Connection]:
+    engine = create_engine(database_url, "tests")
+    rows = [{"title": f"Movie {n:02}", "votes": n if n % 3 else None, "genres": ["100 % War"]} for n in range(30)]
+    add_movies(engine, rows)
+    with autocommitting(engine) as connection:
+        yield connection
+    engine.dispose()
+
+
+def first_titles(connection: sa.Connection, sort: str = "title", *, desc: bool = False) -> list[str]:
+    page = queries.list_movies(connection, FILTERS, sort=sort, desc=desc, after=None, page_size=10)
+    return [row.title for row in page.rows]
+
+
+def prepared_by(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar() or 0)
+
+
+def test_a_list_is_planned_once_for_a_connection(connection: sa.Connection) -> None:
+    for _ in range(3):
+        assert first_titles(connection) == [f"Movie {n:02}" for n in range(10)]
+        assert prepared_by(connection) == 1
+    first_titles(connection, desc=True)
+    assert prepared_by(connection) == 2
+
+
+def test_values_hold_whatever_they_hold(connection: sa.Connection) -> None:
+    for name in ("100 % war", "100 % WAR", "100 %% War"):
+        filters = queries.MovieFilters({"genre": [name]})
+        page = queries.list_movies(connection, filters, sort="votes", desc=True, after=None, page_size=20)
+        assert len(page.rows) == (0 if "%%" in name else 20)
+
+
+def test_a_session_that_was_lent_to_others_reads_the_same(connection: sa.Connection) -> None:
+    expected = first_titles(connection)
+    connection.exec_driver_sql("DEALLOCATE ALL")
+    assert first_titles(connection) == expected
+    assert queries.get_movie(connection, str(connection.scalar(sa.text("SELECT id FROM movies LIMIT 1")))).title in (
+        f"Movie {n:02}" for n in range(30)
+    )
+
+
+def test_a_connection_keeps_no_more_than_some(connection: sa.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "MOST_PREPARED", 2)
+    lists = {(sort, desc): first_titles(connection, sort, desc=desc) for sort in ("title", "votes") for desc in (0, 1)}
+    assert prepared_by(connection) == 2
+    monkeypatch.setattr(prepared, "MOST_PREPARED", 64)
+    for (sort, desc), expected in lists.items():
+        assert first_titles(connection, sort, desc=bool(desc)) == expected
+
+
+def test_in_a_transaction_nothing_is_prepared(connection: sa.Connection) -> None:
+    with connection.engine.begin() as transaction:
+        assert first_titles(transaction) == [f"Movie {n:02}" for n in range(10)]
+        assert prepared_by(transaction) == 0
+
+
+def test_tables_in_the_place_of_others_are_read(connection: sa.Connection) -> None:
+    first_titles(connection)
+    with connection.engine.begin() as transaction:
+        for statement in (
+            "CREATE SCHEMA other",
+            "CREATE TABLE other.movies (LIKE movies INCLUDING ALL)",
+            "INSERT INTO other.movies SELECT * FROM movies WHERE title > 'Movie 15'",
+            "DROP TABLE movies CASCADE",
+            "ALTER TABLE other.movies SET SCHEMA public",
+        ):
+            transaction.execute(sa.text(statement))
+    assert first_titles(connection) == [f"Movie {n}" for n in range(16, 26)]
