@@ -44,6 +44,7 @@ def serve(_arguments: argparse.Namespace, configured: Settings) -> int:
     from shelflist.migrations import check_migrated
     from shelflist.serving import serve as serve_app
     from shelflist.serving import serve_for_development
+    from shelflist.shared.capacity import check_connections
     from shelflist.shared.database import create_engine
     from shelflist.shared.logs import configure
 
@@ -51,6 +52,7 @@ def serve(_arguments: argparse.Namespace, configured: Settings) -> int:
     with open_database(configured) as url:
         engine = create_engine(url, "start")
         check_migrated(engine)
+        check_connections(engine, configured, "server")
         for line in first_client(engine, configured, tell_existing=False):
             print(line, flush=True)
         engine.dispose()
@@ -67,6 +69,7 @@ def serve(_arguments: argparse.Namespace, configured: Settings) -> int:
 def worker(_arguments: argparse.Namespace, configured: Settings) -> int:
     """Run background jobs; several workers share them."""
     from shelflist.migrations import check_migrated
+    from shelflist.shared.capacity import check_connections
     from shelflist.shared.database import create_engine
     from shelflist.shared.logs import configure
     from shelflist.worker import run_worker
@@ -75,6 +78,7 @@ def worker(_arguments: argparse.Namespace, configured: Settings) -> int:
     with open_database(configured) as url:
         engine = create_engine(url, "start")
         check_migrated(engine)
+        check_connections(engine, configured, "worker")
         engine.dispose()
         return run_worker(configured, url)
 

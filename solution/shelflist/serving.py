@@ -14,6 +14,7 @@ from shelflist.edge.server import GuardedProtocol, Worker
 from shelflist.everything import die_with_parent, wait_for_port
 from shelflist.shared.health import start_draining
 from shelflist.shared.logs import configuration, configure
+from shelflist.shared.memory import prepare_to_fork
 from shelflist.shared.settings import PROJECT_DIRECTORY, Settings
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,9 @@ def serve(app: ASGIApp, settings: Settings) -> None:
     GuardedProtocol.header_seconds = settings.header_seconds
     GuardedProtocol.reader_seconds = settings.body_seconds
     Worker.CONFIG_KWARGS["timeout_graceful_shutdown"] = settings.shutdown_seconds
-    Server(app, settings).run()
+    server = Server(app, settings)
+    prepare_to_fork()
+    server.run()
 
 
 def serve_for_development(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from procrastinate.jobs import Job
 
 from shelflist.everything import die_with_parent
 from shelflist.shared import job_attempts, schedules
+from shelflist.shared.capacity import QUEUE
 from shelflist.shared.database import create_engine
 from shelflist.shared.job_queue import SEARCH_PATH, TASK
 from shelflist.shared.jobs import enqueue, kind_of
@@ -196,7 +197,7 @@ class _Worker:
             "connect_timeout": 5,
             "options": f"-c timezone=UTC -c search_path={SEARCH_PATH}",
         }
-        connector = PsycopgConnector(conninfo=conninfo, kwargs=arguments, min_size=1, max_size=4)
+        connector = PsycopgConnector(conninfo=conninfo, kwargs=arguments, min_size=1, max_size=QUEUE)
         app = App(connector=connector, periodic_defaults={"max_delay": _LATEST_SECONDS})
         app.task(name=TASK, pass_context=True, retry=_RetryStrategy())(self._run_job)
         hourly = app.periodic(cron="17 * * * *")

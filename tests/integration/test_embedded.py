@@ -174,6 +174,13 @@ def test_first_start_makes_an_empty_utf8_database_that_answers(fresh: Path) -> N
         assert query(url, "select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
 
 
+def test_the_first_user_says_how_many_connections_the_server_takes(directory: Path) -> None:
+    with running(directory, connections=150) as url, running(directory, connections=200):
+        assert query(url, "show max_connections") == [("150",)]
+    with running(directory) as url:
+        assert query(url, "show max_connections") == [("100",)]
+
+
 def test_extensions_that_the_schema_needs_can_be_created(directory: Path) -> None:
     with running(directory) as url:
         query(url, "create extension pg_trgm; create extension unaccent")

@@ -14,8 +14,9 @@ def open_database(configured: Settings) -> Iterator[str]:
         yield url
         return
     from shelflist.embedded import running
+    from shelflist.shared.capacity import embedded_connections
 
-    with running(configured.state_directory) as embedded_url:
+    with running(configured.state_directory, connections=embedded_connections(configured)) as embedded_url:
         yield normalise_database_url(embedded_url)
 
 

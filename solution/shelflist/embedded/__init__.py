@@ -34,6 +34,7 @@ __all__ = ["EmbeddedPostgresError", "running"]
 ROLE = DATABASE = "shelflist"
 START_SECONDS, STOP_SECONDS = 200, 25
 LOG_BYTES = 10_000_000
+CONNECTIONS = 100
 WAY_OUT = "or set DATABASE_URL to a PostgreSQL of your own"
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 # Not -m: our caller may have found this package by means that a new interpreter does not share.
@@ -45,8 +46,10 @@ class EmbeddedPostgresError(Notice):
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[str]:
+def running(directory: Path, *, connections: int = CONNECTIONS) -> Iterator[str]:
     """Yield the URL of a running server whose state lives in `directory`; what is missing is created.
+
+    A server that is started here takes so many connections; one that runs already stays as it is.
 
     Any number of processes and threads may be inside at once, and share one server. It stops when the last of them
     has left or died; who leaves last returns when the server is gone. The use belongs to the process that entered:
@@ -61,7 +64,7 @@ def running(directory: Path) -> Iterator[str]:
     entered_by = os.getpid()
     try:
         with _told_as_ours(directory):
-            port = _arrive(directory, users)
+            port = _arrive(directory, users, connections)
             password = (directory / "postgres.password").read_text()
         yield f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
     finally:
@@ -83,7 +86,7 @@ def _told_as_ours(directory: Path) -> Iterator[None]:
         raise EmbeddedPostgresError(why) from error
 
 
-def _arrive(directory: Path, users: int) -> int:
+def _arrive(directory: Path, users: int, connections: int) -> int:
     """Return the port of a server that is ready, and that stays as long as `users` is locked."""
     is_launched = False
     deadline = time.monotonic() + START_SECONDS
@@ -95,7 +98,7 @@ def _arrive(directory: Path, users: int) -> int:
                 if is_unowned and is_launched:
                     raise EmbeddedPostgresError(state.removeprefix("failed ") or _no_answer(directory))
                 if is_unowned:
-                    _launch(directory, owner)
+                    _launch(directory, owner, connections)
                     is_launched = True
                 elif ready := re.fullmatch(r"ready (\d+)\n", state):
                     return int(ready[1])
@@ -123,7 +126,7 @@ def _gate(directory: Path) -> Iterator[None]:
         yield
 
 
-def _launch(directory: Path, owner: int) -> None:
+def _launch(directory: Path, owner: int, connections: int) -> None:
     """Start the supervisor, which inherits the lock on `owner`: there is no moment in which two could start."""
     os.ftruncate(owner, 0)
     log = directory / "postgres.log"
@@ -131,7 +134,7 @@ def _launch(directory: Path, owner: int) -> None:
         log.replace(log.with_suffix(".log.1"))
     with opened(log, os.O_APPEND) as output:
         subprocess.run(
-            [sys.executable, "-P", "-c", SUPERVISOR, str(SOURCE_ROOT), str(directory), str(owner)],
+            [sys.executable, "-P", "-c", SUPERVISOR, str(SOURCE_ROOT), str(directory), str(owner), str(connections)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,4 +1,4 @@
-"""The supervisor, a process with two arguments: the directory, and the descriptor of its locked `postgres.owner`.
+"""The supervisor: its arguments are the directory, the descriptor of its locked `postgres.owner`, and max_connections.
 
 It is the server's parent and goes with it: when nobody uses the server any more, or on SIGTERM.
 """
@@ -25,7 +25,6 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     # A socket's path may have 107 bytes, which a project folder can exceed.
     "unix_socket_directories": "",
-    "max_connections": "100",
     "shared_buffers": "128MB",
     # Nobody follows this server's log: what is built anew needs to be on the disk, but not in the log as well.
     "wal_level": "minimal",
@@ -44,21 +43,21 @@ Server = subprocess.Popen[bytes]
 
 def main() -> None:
     """Go on in a process that nobody has to reap, and leave the outcome in `postgres.owner`."""
-    directory, owner = Path(sys.argv[1]), int(sys.argv[2])
+    directory, owner, connections = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     if os.fork():
         os._exit(0)
     os.set_inheritable(owner, False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit())
     try:
-        _supervise(directory, owner)
+        _supervise(directory, owner, connections)
     except EmbeddedPostgresError as error:
         _tell(owner, f"failed {error}")
     except (OSError, subprocess.SubprocessError) as error:
         _tell(owner, f"failed cannot keep a PostgreSQL in {directory} ({error}): mend that, {WAY_OUT}")
 
 
-def _supervise(directory: Path, owner: int) -> None:
+def _supervise(directory: Path, owner: int, connections: int) -> None:
     data = directory / "postgres"
     server: Server | None = None
     port: int | None = None
@@ -68,12 +67,13 @@ def _supervise(directory: Path, owner: int) -> None:
         os.set_inheritable(lock, True)
         programs = find_programs()
         become = prepare(directory, programs)
+        command: list[str | Path] = [programs / "postgres", "-D", data, f"--max_connections={connections}"]
         try:
             while not try_lock(users, fcntl.LOCK_EX):
                 # One that crashed comes back on its port; one that somebody stopped by hand does not.
                 if server is None or server.poll():
                     _tell(owner, "")
-                    server, port = _start([programs / "postgres", "-D", data], become, port)
+                    server, port = _start(command, data, become, port)
                     _tell(owner, f"ready {port}\n")
                 elif server.returncode == 0:
                     break
@@ -141,9 +141,8 @@ def _disown(pid_file: Path) -> None:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode() + rest, 0)
 
 
-def _start(command: list[str | Path], become: Become, port: int | None) -> tuple[Server, int]:
+def _start(command: list[str | Path], data: Path, become: Become, port: int | None) -> tuple[Server, int]:
     """Start the server, on a free port if none is given, and wait for it, crash recovery included."""
-    data = Path(command[-1])
     retry_until = time.monotonic() + RETRY_SECONDS
     while True:
         log_start, chosen = os.fstat(1).st_size, port or _free_port()

@@ -13,7 +13,7 @@ from shelflist.shared.auth import Person
 from .blob_locks import adding_references
 from .contents import request_removal
 from .label_names import label_names
-from .labelling import request_labels
+from .label_requests import request_labels
 from .people.queries import lock_person
 from .posts.tables import posts
 from .posts.terms import index_posts

@@ -8,10 +8,11 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from shelflist.shared import schedules
-from shelflist.shared.jobs import Arguments, JobContext, JobKind, JobPostponed, enqueue, register
+from shelflist.shared.jobs import Arguments, JobContext, JobKind, JobPostponed, register
 from shelflist.shared.problems import NotFound, ServiceUnavailable, Unprocessable
 from shelflist.shared.schedules import Schedule
 
+from .label_requests import KIND, request_labels
 from .posts.terms import index_posts
 from .store import BlobMissing, open_store
 from .tables import image_contents, image_inferences, image_variants, images
@@ -19,7 +20,6 @@ from .vision import Caption, ImageRefused, Picture, Seen, VisionBusy, VisionRest
 
 log = structlog.get_logger(__name__)
 
-KIND = "label-image"
 WAITING_KIND = "label-waiting-images"
 BATCH = 500
 """Contents that one look for those without labels queues."""
@@ -32,12 +32,6 @@ MISSING = "image-missing"
 """The error of what the store has lost; it is labelled when somebody uploads it again."""
 LONGEST_REST = timedelta(hours=6)
 """How long what has failed often rests at most before it is tried again."""
-
-
-def request_labels(connection: sa.Connection, content_sha256: str) -> None:
-    """Queue the labelling of a content in the caller's open transaction."""
-    # Whatever else waits goes first: there may be thousands of these, and a caption takes seconds.
-    enqueue(connection, KIND, {"content": content_sha256}, priority=-1)
 
 
 def label(context: JobContext, arguments: Arguments) -> Arguments:

@@ -6,16 +6,17 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from shelflist.shared.problems import PayloadTooLarge, Problem, ServiceUnavailable
 from shelflist.shared.settings import Settings
 from shelflist.shared.textfile import Source
 from shelflist.shared.uploads import MAX_PART_HEADER_BYTES, Upload
-from shelflist_http import HttpError, Limits
-from shelflist_http.public import fetch_public
 
 from .problems import ImageUrlFailed, ImageUrlRefused
+
+if TYPE_CHECKING:
+    from shelflist_http import HttpError
 
 FORM_BYTES = MAX_PART_HEADER_BYTES + 1_000
 """What a form with one file has beside it: its boundaries and the head of its part."""
@@ -76,6 +77,10 @@ def fetch_picture(url: str, settings: Settings) -> Upload:
 
     Raises ImageUrlRefused, ImageUrlFailed, PayloadTooLarge, and ServiceUnavailable where others are being fetched.
     """
+    # Few name an address, and the client takes 7 MB in each server process.
+    from shelflist_http import HttpError, Limits
+    from shelflist_http.public import fetch_public
+
     if not _FETCHES.acquire(blocking=False):
         raise ServiceUnavailable("too many images are being fetched", retry_after=10)
     limits = Limits(_CONNECT_SECONDS, _IDLE_SECONDS, _TOTAL_SECONDS, settings.max_image_bytes)
@@ -88,7 +93,7 @@ def fetch_picture(url: str, settings: Settings) -> Upload:
     return Upload(cast(Source, io.BytesIO(body)), hashlib.sha256(body).hexdigest(), len(body))
 
 
-def _told(error: HttpError, settings: Settings) -> Problem:
+def _told(error: "HttpError", settings: Settings) -> Problem:
     if error.reason == "refused":
         return ImageUrlRefused("image_url leads to where nothing is fetched from")
     if error.reason == "too-large":

@@ -4,11 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
-from procrastinate import sql
-from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
-from procrastinate.jobs import Job
-from procrastinate.manager import JobManager
 
 SCHEMA = "procrastinate"
 """The PostgreSQL schema that holds the library's tables and functions."""
@@ -17,8 +14,29 @@ SEARCH_PATH = f"{SCHEMA},public"
 TASK = "run_job"
 QUEUE = "jobs"
 
-_connector = SQLAlchemyPsycopg2Connector()
-_manager = JobManager(_connector)
+# What the library's own connectors call, by the versioned names that it promises to keep: importing it brings
+# psycopg 3 with its pool, 11 MB in each server process, which only ever queues and cancels.
+_DEFER = sa.text(
+    """
+    SELECT procrastinate_defer_jobs_v1(
+        ARRAY[
+            CAST(
+                ROW(:queue, :task, :priority, :lock, :queueing_lock, CAST(:arguments AS jsonb), NULL)
+                AS procrastinate_job_to_defer_v1
+            )
+        ]
+    )
+    """
+)
+_FIND = sa.text(
+    """
+    SELECT id
+    FROM procrastinate_jobs
+    WHERE (queueing_lock = :name AND status = 'todo')
+       OR (lock = :name AND status = 'doing')
+    """
+)
+_CANCEL = sa.text("SELECT procrastinate_cancel_job_v1(:id, abort => true, delete_job => false)")
 
 
 @contextmanager
@@ -40,29 +58,24 @@ def defer(connection: sa.Connection, job_id: str, priority: int = 0) -> None:
 
     Of those that wait, the one of the highest priority runs first.
     """
-    # Both locks are indexed: they find the entry again, and the first keeps two workers from one job.
-    entry = Job(
-        id=None,
-        queue=QUEUE,
-        lock=job_id,
-        queueing_lock=job_id,
-        task_name=TASK,
-        task_kwargs={"job_id": job_id},
-        priority=priority,
-    )
+    entry = {
+        "queue": QUEUE,
+        "task": TASK,
+        "priority": priority,
+        # Both locks are indexed: they find the entry again, and the first keeps two workers from one job.
+        "lock": job_id,
+        "queueing_lock": job_id,
+        "arguments": orjson.dumps({"job_id": job_id}).decode(),
+    }
     with queue_schema(connection):
-        _manager.defer_job(entry, connection=connection)
+        connection.execute(_DEFER, entry)
 
 
 def withdraw(connection: sa.Connection, job_id: str) -> None:
     """Take a waiting job from the queue, or ask the worker that runs it to abort."""
-    find = sa.text(
-        "SELECT id FROM procrastinate_jobs WHERE (queueing_lock = :name AND status = 'todo')"
-        " OR (lock = :name AND status = 'doing')"
-    )
     with queue_schema(connection):
-        for entry_id in connection.scalars(find, {"name": job_id}).all():
-            _execute(connection, "cancel_job", job_id=entry_id, abort=True, delete_job=False)
+        for entry_id in connection.scalars(_FIND, {"name": job_id}).all():
+            connection.execute(_CANCEL, {"id": entry_id})
 
 
 def requeue_stalled(connection: sa.Connection, stalled_seconds: float) -> list[str]:
@@ -95,4 +108,9 @@ def requeue_stalled(connection: sa.Connection, stalled_seconds: float) -> list[s
 
 
 def _execute(connection: sa.Connection, query: str, **arguments: Any) -> list[Any]:
-    return list(_connector.execute_query_all_with_connection(connection, query=sql.queries[query], **arguments))
+    # Workers alone come here, and have the library anyway.
+    from procrastinate import sql
+    from procrastinate.contrib.sqlalchemy import SQLAlchemyPsycopg2Connector
+
+    connector = SQLAlchemyPsycopg2Connector()
+    return list(connector.execute_query_all_with_connection(connection, query=sql.queries[query], **arguments))

@@ -1,7 +1,9 @@
 """Files of songs into the catalogue: rows -> judge -> staging -> merge, in one transaction, each row counted."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -10,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from shelflist.shared.folding import fold
@@ -36,8 +37,8 @@ _COPY_END = struct.pack(">h", -1)
 _FIELDS = struct.pack(">h", 7)
 _LENGTH = struct.Struct(">i")
 _FLOAT8 = 701
-# An element of an array: its length, and a number in network order.
-_ELEMENT = np.dtype([("length", ">i4"), ("number", ">f8")])
+# An element of an array: its length, and the place of a number in network order.
+_ELEMENT = struct.pack(">id", 8, 0)
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _predictions(block: list[SongRow], judgement: Judgement) -> Iterator[dict[st
 def _packed(block: list[SongRow], judgement: Judgement) -> bytes:
     """Return the rows of a block as COPY reads them."""
     parts = [_COPY_START]
-    audio = _arrays(np.array([row.song.audio for row in block]))
+    audio = _arrays([row.song.audio for row in block])
     probabilities = _arrays(judgement.probabilities)
     for row, numbers, chances, (genre, _) in zip(block, audio, probabilities, judgement.best(), strict=True):
         song = row.song
@@ -194,17 +195,24 @@ def _packed(block: list[SongRow], judgement: Judgement) -> bytes:
     return b"".join(parts)
 
 
-def _arrays(numbers: "np.ndarray") -> Iterator[bytes]:
-    """Yield each row of numbers as a field of COPY: an array of double precision."""
-    count, width = numbers.shape
-    elements = np.empty((count, width), dtype=_ELEMENT)
-    elements["length"] = 8
-    elements["number"] = numbers
+def _arrays(rows: Sequence[Sequence[float]]) -> Iterator[bytes]:
+    """Yield each row of numbers, all of one length, as a field of COPY: an array of double precision."""
+    width = len(rows[0])
+    numbers = array("d")
+    for row in rows:
+        numbers.extend(row)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    raw = numbers.tobytes()
+    elements = bytearray(_ELEMENT * len(numbers))
+    for place in range(8):
+        elements[4 + place :: len(_ELEMENT)] = raw[place::8]
     # One dimension, no nulls, so many elements counted from 1.
     head = struct.pack(">iiiii", 1, 0, _FLOAT8, width, 1)
-    start = _LENGTH.pack(len(head) + width * _ELEMENT.itemsize) + head
-    for row in elements:
-        yield start + row.tobytes()
+    size = width * len(_ELEMENT)
+    start = _LENGTH.pack(len(head) + size) + head
+    for begin in range(0, len(elements), size):
+        yield start + elements[begin : begin + size]
 
 
 def _copy(connection: sa.Connection, block: bytes) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .features import Song, matrix
+from .features import Song
+from .matrices import matrix
 from .model_files import Model, ModelError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .classifier import calibrated
-from .features import ENGLISH, NUMBER_COLUMNS, VECTOR_COLUMNS, Layout, Matrix, Song, clean, matrix, new_layout
+from .features import ENGLISH, NUMBER_COLUMNS, VECTOR_COLUMNS, Layout, Song, clean, new_layout
+from .matrices import Matrix, matrix
 from .model_files import FOLDS, Fold
 from .relatedness import Groups, weights
 from .scoring import log_loss

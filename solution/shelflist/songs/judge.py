@@ -3,26 +3,26 @@
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import orjson
 import sqlalchemy as sa
 
 from shelflist.shared.child_process import ChildProcess, Refusals
 from shelflist.shared.problems import ServiceUnavailable
 
-from .features import NUMBER_COLUMNS, Song
-from .judging import JUDGED, UNKNOWN
+from .features import Song
 
 SECONDS = 60.0
 """What one request may take, the start of the child and the wait for those before it included."""
 
-Probabilities = npt.NDArray[np.float64]
+# The outcomes of judging.py, which is not imported here: that would bring numpy, 12 MB in the server processes.
+_JUDGED, _UNKNOWN = 0, 1
 
 _KEPT_SECONDS = 7 * 86_400
 """How long the file of a model that nobody writes any more is kept; where it is wanted later, it is written again."""
@@ -40,13 +40,11 @@ class Judgement:
     """What a model takes songs for: the probabilities, songs x genres, each row adding up to 1."""
 
     genres: tuple[str, ...]
-    probabilities: Probabilities
+    probabilities: Sequence[Sequence[float]]
 
     def best(self) -> list[tuple[str, float]]:
         """Return the most probable genre of each song, with its probability."""
-        places = self.probabilities.argmax(axis=1)
-        chances = self.probabilities[np.arange(len(places)), places].tolist()
-        return [(self.genres[place], chance) for place, chance in zip(places.tolist(), chances, strict=True)]
+        return [(self.genres[row.index(max(row))], max(row)) for row in self.probabilities]
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,13 @@ class Judge(ChildProcess):
             "titles": [song.title for song in songs],
             "tags": [song.tags for song in songs],
         }
-        numbers = np.array([song.audio for song in songs], dtype=np.float64).reshape(len(songs), len(NUMBER_COLUMNS))
-        request = orjson.dumps(head) + b"\n" + numbers.tobytes()
+        numbers = (array("d", song.audio).tobytes() for song in songs)
+        request = b"".join([orjson.dumps(head), b"\n", *numbers])
         outcome, answer = self.ask(request, seconds=seconds)
-        if outcome == UNKNOWN:
+        if outcome == _UNKNOWN:
             file.write()
             outcome, answer = self.ask(request, seconds=seconds)
-        if outcome != JUDGED:
+        if outcome != _JUDGED:
             raise ServiceUnavailable(_REFUSALS.gone, retry_after=60)
         return _judgement(answer, len(songs))
 
@@ -107,11 +105,13 @@ class Judge(ChildProcess):
 def _judgement(answer: bytes, count: int) -> Judgement:
     head, _, raw = answer.partition(b"\n")
     genres = tuple(orjson.loads(head)["genres"])
-    probabilities = np.frombuffer(raw, dtype=np.float64).reshape(count, len(genres))
-    if not np.isfinite(probabilities).all():
+    numbers = array("d", raw)
+    if len(numbers) != count * len(genres) or not all(map(isfinite, numbers)):
         raise ServiceUnavailable(_REFUSALS.gone, retry_after=60)
     # The last digit of a sum may be one too many.
-    return Judgement(genres, probabilities.clip(0, 1))
+    chances = [min(max(number, 0.0), 1.0) for number in numbers]
+    width = len(genres)
+    return Judgement(genres, [chances[start : start + width] for start in range(0, len(chances), width)])
 
 
 JUDGE = Judge()

@@ -67,7 +67,7 @@ def genres(counts: Mapping[str, int]) -> Body:
 
 def prediction(version: str, judgement: Judgement) -> Body:
     """Return what a model takes one song for."""
-    [probabilities] = judgement.probabilities.tolist()
+    [probabilities] = judgement.probabilities
     ranked = sorted(zip(probabilities, judgement.genres, strict=True), key=lambda pair: -pair[0])
     found = [{"genre": genre, "probability": probability} for probability, genre in ranked]
     return {"model_version": version, **found[0], "genres": found}

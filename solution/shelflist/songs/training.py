@@ -20,8 +20,9 @@ from shelflist.shared.clock import now
 
 from . import card, relatedness, scoring
 from .classifier import Classifier
-from .features import LANGUAGE, matrix, new_layout
+from .features import LANGUAGE, new_layout
 from .fitting import MAX_COMPARED_ROWS, PARAMETERS, ROUNDS, SHIFT, Ensemble, Sample, fit, split
+from .matrices import matrix
 from .model_files import Model, with_version
 from .relatedness import Groups
 from .training_files import LabelledSongs, TrainingError, read_labelled, read_shares

@@ -3,11 +3,11 @@
 import json
 import math
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 
 from shelflist.shared.csvfile import BadRecord, Record, read_records
@@ -22,7 +22,8 @@ COLUMNS = ("content_id", "actual_label", "predicted_label", "feature_vector", "t
 _NUMERIC = b"0123456789+-.eE, "
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = (2 - 2**-23) * 2.0**127
+_VECTOR = struct.Struct(f">{VECTOR_LENGTH}f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +205,10 @@ def _check_length(length: int) -> None:
 def _packed(values: list[Any]) -> bytes:
     _check_length(len(values))
     try:
-        with np.errstate(over="ignore"):
-            vector = np.array(values, dtype=">f4")
-        if np.isfinite(vector).all():
-            return vector.tobytes()
+        if all(map(math.isfinite, values)):
+            return _VECTOR.pack(*values)
     except OverflowError:
-        # An integer beyond double precision.
+        # Beyond single precision, or an integer beyond double precision.
         pass
     raise _beyond(values)
 

@@ -15,6 +15,7 @@ from tests.fixtures.fake_vision import ESPRESSO, FakeVision
 from uuid6 import uuid7
 
 from shelflist.images import labelling, vision
+from shelflist.images.label_requests import KIND, request_labels
 from shelflist.images.posts.tables import post_labels, posts
 from shelflist.images.store import open_store
 from shelflist.images.tables import image_contents, image_inferences, image_variants, images
@@ -47,7 +48,7 @@ class Labelling:
             )
             for size in ("original", "medium", "thumb"):
                 connection.execute(image_variants.insert().values(content_sha256=content, size=size, **variant))
-            labelling.request_labels(connection, content)
+            request_labels(connection, content)
         return content
 
     def image_of(self, content: str, username: str = "anna", owner_labels: list[str] | None = None) -> str:
@@ -95,7 +96,7 @@ class Labelling:
             jobs.enqueue(connection, labelling.WAITING_KIND, {})
             connection.execute(
                 jobs_table.update()
-                .where(jobs_table.c.kind == labelling.KIND, jobs_table.c.state == "queued")
+                .where(jobs_table.c.kind == KIND, jobs_table.c.state == "queued")
                 .values(created_at=sa.text("now() + interval '1 hour'"))
             )
         result: dict[str, Any] = self.work().result

@@ -10,7 +10,7 @@ SECRET = "hunter2"
 WRONG = {
     "PORT": ["0", "70000", "-1", "http", "5000.5", "٥٠٠٠x"],
     "WEB_CONCURRENCY": ["0", "65", "many"],
-    "DATABASE_POOL_SIZE": ["0", "1e9"],
+    "DATABASE_POOL_SIZE": ["0", "1", "1e9"],
     "DATABASE_POOL_SECONDS": ["0", "-1"],
     "STATEMENT_SECONDS": ["0", "nan"],
     "HEADER_SECONDS": ["0", "inf", "nan", "-1"],

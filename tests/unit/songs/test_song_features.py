@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.factories import songs as factory
 
-from shelflist.songs.features import FEATURE_COLUMNS, LANGUAGE, Layout, Song, clean, matrix, new_layout, song
+from shelflist.songs.features import FEATURE_COLUMNS, LANGUAGE, Layout, Song, clean, new_layout, song
+from shelflist.songs.matrices import matrix
 
 LAYOUT = new_layout(("loudness", "vect_1", "vect_148"), {"heart": 1.5, "night": 2.0, "rain": 1.25})
 ROWS = [song(row) for row in factory.songs(60, seed=3)]

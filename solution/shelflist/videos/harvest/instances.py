@@ -10,7 +10,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shelflist.shared.backoff import backoff_seconds
 from shelflist.shared.settings import Settings
-from shelflist_http import public_url
 
 from .keys import digest_of
 from .tables import invidious_instances
@@ -29,6 +28,9 @@ class Instance:
     @property
     def name(self) -> str:
         """The address without what may be secret."""
+        # Here, since the server processes load this module too: the client takes 7 MB in each.
+        from shelflist_http import public_url
+
         return public_url(self.url)
 
     def __repr__(self) -> str:
