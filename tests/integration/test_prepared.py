@@ -1,6 +1,9 @@
 """Statements that are planned once for each connection."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -63,6 +66,33 @@ def test_a_connection_keeps_no_more_than_some(connection: sa.Connection, monkeyp
     monkeypatch.setattr(prepared, "MOST_PREPARED", 64)
     for (sort, desc), expected in lists.items():
         assert first_titles(connection, sort, desc=bool(desc)) == expected
+
+
+def test_threads_that_begin_at_once_read_each_their_own_list(
+    database_url: str, connection: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "_TEXTS", {})
+    make_text = prepared._make_text
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(0.01)
+        return make_text(*arguments)
+
+    monkeypatch.setattr(prepared, "_make_text", slowly)
+    expected = {(sort, desc): None for sort in queries.SORT_TYPES for desc in (False, True)}
+    engine = sa.create_engine(database_url, pool_size=2, max_overflow=0)
+
+    def read(wanted: tuple[str, bool]) -> list[str]:
+        sort, desc = wanted
+        with autocommitting(engine) as own:
+            return first_titles(own, sort, desc=desc)
+
+    with ThreadPoolExecutor(len(expected)) as threads:
+        first = list(threads.map(read, expected))
+    again = [read(wanted) for wanted in expected]
+    monkeypatch.setattr(prepared, "MOST_PREPARED", 0)
+    assert first == again == [first_titles(connection, sort, desc=desc) for sort, desc in expected]
+    engine.dispose()
 
 
 def test_in_a_transaction_nothing_is_prepared(connection: sa.Connection) -> None:

@@ -30,8 +30,8 @@ class _Answer:
     snapshot: Snapshot | None
 
     def size(self, key: _Key) -> int:
-        # The dictionary's place, objects and lists.
-        return 1_000 + len(self.body) + len(key[1]) + sum(len(value) for _, value in self.headers)
+        # With the dictionary's place, and the objects that its parts are.
+        return 4_000 + len(self.body) + len(key[1]) + sum(len(value) for _, value in self.headers)
 
 
 class RememberedAnswers:

@@ -35,6 +35,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 from werkzeug.exceptions import HTTPException as WSGIHTTPException
 
+from shelflist.shared.capacity import THREADS
 from shelflist.shared.database import is_connection_lost
 
 from .parameters import ARGUMENTS, Parameters
@@ -42,9 +43,6 @@ from .routes import path_pattern
 
 MADE_FOR = {"connexion": "3.3.0", "a2wsgi": "1.10.10"}
 """The versions whose private parts these are; a test fails where others are installed."""
-
-THREADS = 10
-"""Handlers that run at a time in each process."""
 
 _CREDENTIALS = frozenset((b"client-id", b"client-secret", b"authorization"))
 _ACCEPTS_NOBODY: dict[str, Any] = {"user": None, "token_info": {}}

@@ -243,7 +243,9 @@ class Cursors:
         """
         unknown = "the cursor is not one that this server has answered"
         try:
-            fingerprint, plain, row_id = self._signer.loads(cursor)
+            written: Any = self._signer.loads(cursor)
+            # A text or an object may have three parts, too.
+            fingerprint, plain, row_id = written if isinstance(written, list) else []
         except (BadData, ValueError, TypeError) as error:
             raise InvalidCursor(unknown) from error
         # base64 has several spellings of the same bytes; of the rest, only the one that was signed is taken.

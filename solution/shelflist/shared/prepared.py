@@ -6,6 +6,7 @@ Making, compiling and planning the statement of a page takes several times as lo
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +33,7 @@ class _Text:
 
 
 _TEXTS: dict[Hashable, _Text] = {}
+_NUMBERS = count()
 
 
 def fetch_prepared(
@@ -45,7 +47,8 @@ def fetch_prepared(
     """
     text = _TEXTS.get(key)
     if text is None:
-        text = _TEXTS[key] = _make_text(f"shelflist_{len(_TEXTS)}", build(), connection.dialect)
+        # Another thread may make the same at this moment; never may two texts have one name.
+        text = _TEXTS[key] = _make_text(f"shelflist_{next(_NUMBERS)}", build(), connection.dialect)
     values = {**text.constants, **parameters}
     prepared: set[str] = connection.info.setdefault(_PREPARED, set())
     is_possible = text.name in prepared or len(prepared) < MOST_PREPARED

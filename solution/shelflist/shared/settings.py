@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     cors_origins: CommaList = ()
     max_json_bytes: int = Field(1_000_000, ge=1_000, le=100_000_000)
     max_upload_bytes: int = Field(200_000_000, ge=1_000)
-    remembered_answers_bytes: int = Field(8_000_000, ge=0, le=1_000_000_000)
+    remembered_answers_bytes: int = Field(2_000_000, ge=0, le=1_000_000_000)
 
     # The database as the server uses it.
     database_pool_size: int = Field(12, ge=2, le=100)
