@@ -245,5 +245,7 @@ def test_slow_peers_in_numbers_do_not_keep_others_from_being_served(server: Serv
 
 
 def test_no_slow_peer_was_told_of_as_a_crash(server: Server) -> None:
-    told = [line for line in server.log() if line["level"] in ("warning", "error", "critical")]
+    # That its pool is smaller than its threads, as it is here to be drained, is told at start.
+    lines = [line for line in server.log() if line["logger"] != "shelflist.shared.capacity"]
+    told = [line for line in lines if line["level"] in ("warning", "error", "critical")]
     assert {line.get("status") for line in told} <= {503}
