@@ -166,11 +166,11 @@ class Shelf:
 
     def _prepared(self) -> Listing:
         """Return the whole shelf as a statement that has one good plan, whatever its genre."""
-        key = ("shelf", self._table.name, self.sort)
         if not self.wanted:
-            return key, lambda: self._shown(movies), {}
+            return ((movies.name,), self.sort), lambda: self._shown(movies), {}
         genre = movie_genres.c.genre_id == sa.bindparam("genre_id", type_=sa.Integer)
-        return key, lambda: self._shown(movie_genres).where(genre), {"genre_id": self.wanted[0].id}
+        tables = (movie_genres.name, movies.name)
+        return (tables, self.sort), lambda: self._shown(movie_genres).where(genre), {"genre_id": self.wanted[0].id}
 
     @property
     def _is_all_that_matches(self) -> bool:
@@ -302,7 +302,7 @@ def get_movie(connection: sa.Connection, movie_id: str) -> sa.Row[Any]:
     def build() -> sa.Select[Any]:
         return sa.select(movies, VERSION).where(column == sa.bindparam("movie_id", type_=column.type))
 
-    rows = fetch_prepared(connection, ("movie", column.name), build, {"movie_id": movie_id})
+    rows = fetch_prepared(connection, ((movies.name,), ("movie", column.name)), build, {"movie_id": movie_id})
     if not rows:
         raise NotFound(f"there is no movie {movie_id}")
     return rows[0]

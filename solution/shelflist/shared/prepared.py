@@ -32,12 +32,15 @@ class _Text:
     constants: Mapping[str, Any]
 
 
-_TEXTS: dict[Hashable, _Text] = {}
+Key = tuple[tuple[str, ...], Hashable]
+"""The tables that a statement reads and that loads may exchange, and what tells the statement apart from others."""
+
+_TEXTS: dict[Key, _Text] = {}
 _NUMBERS = count()
 
 
 def fetch_prepared(
-    connection: sa.Connection, key: Hashable, build: Callable[[], sa.Select[Any]], parameters: Mapping[str, Any]
+    connection: sa.Connection, key: Key, build: Callable[[], sa.Select[Any]], parameters: Mapping[str, Any]
 ) -> Sequence[sa.Row[Any]]:
     """Return all rows of the statement that `build` returns, which is asked for it once for each `key`.
 
@@ -45,10 +48,11 @@ def fetch_prepared(
     of the columns. The plan is PostgreSQL's choice for any values: for statements that have but one good plan, whose
     LIMIT is no parameter.
     """
+    tables, _ = key
     text = _TEXTS.get(key)
     if text is None:
         # Another thread may make the same at this moment; never may two texts have one name.
-        text = _TEXTS[key] = _make_text(f"shelflist_{next(_NUMBERS)}", build(), connection.dialect)
+        text = _TEXTS[key] = _make_text(f"shelflist_{next(_NUMBERS)}", tables, build(), connection.dialect)
     values = {**text.constants, **parameters}
     prepared: set[str] = connection.info.setdefault(_PREPARED, set())
     is_possible = text.name in prepared or len(prepared) < MOST_PREPARED
@@ -71,18 +75,21 @@ def plain_text(statement: str) -> str:
     return next((text.plain for text in _TEXTS.values() if text.execute == statement), statement)
 
 
-def _make_text(name: str, statement: sa.Select[Any], dialect: sa.Dialect) -> _Text:
+def _make_text(name: str, tables: Sequence[str], statement: sa.Select[Any], dialect: sa.Dialect) -> _Text:
     compiled = statement.compile(dialect=dialect)
     plain = str(compiled)
     names = list(dict.fromkeys(_PARAMETER.findall(plain)))
     numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", plain).replace("%%", "%")
     given = ", ".join(f"%({parameter})s" for parameter in names)
-    execute = f"EXECUTE {name} ({given})" if names else f"EXECUTE {name}"
+    # Locked before, and until the end of both: EXECUTE chooses what it sees before it waits for a load that puts other
+    # tables in the place of these, and would read the new ones as they were before they were served.
+    lock = f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"
+    execute = f"{lock}; EXECUTE {name} ({given})" if names else f"{lock}; EXECUTE {name}"
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     return _Text(name, plain, f"PREPARE {name} AS {numbered}", execute, constants)
 
 
-Listing = tuple[Hashable, Callable[[], sa.Select[Any]], Mapping[str, Any]]
+Listing = tuple[Key, Callable[[], sa.Select[Any]], Mapping[str, Any]]
 """What tells a list apart from others, its statement as `Keyset.fetch` takes it, and the values of its parameters."""
 
 _LIMITS = (11, 21, 51, 101)
@@ -104,7 +111,7 @@ def fetch_prepared_page(
     limit = next((most for most in _LIMITS if most > page_size), None)
     if limit is None:
         return None
-    key, statement, parameters = listing
+    (tables, name), statement, parameters = listing
     place: Place = "start" if after is None else "nulls" if after.key is None else "values"
     values = dict(parameters) if after is None else {**parameters, "after_key": after.key, "after_id": after.id}
 
@@ -113,6 +120,6 @@ def fetch_prepared_page(
 
     if place == "nulls":
         del values["after_key"]
-    rows = fetch_prepared(connection, (key, keyset.desc, place, limit), build, values)
+    rows = fetch_prepared(connection, (tables, (name, keyset.desc, place, limit)), build, values)
     is_whole = len(rows) > page_size or place == "nulls" or not keyset.sort.is_nullable
     return page_of(rows, page_size) if is_whole else None
