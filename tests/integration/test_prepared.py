@@ -75,6 +75,7 @@ def test_threads_that_begin_at_once_read_each_their_own_list(
     make_text = prepared._make_text
 
     def slowly(*arguments: Any) -> Any:
+        # So long that the others begin before the first has its name.
         time.sleep(0.01)
         return make_text(*arguments)
 

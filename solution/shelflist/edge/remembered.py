@@ -19,7 +19,7 @@ MAX_ANSWER_BYTES = 200_000
 _OWN = frozenset((b"client-id", b"client-secret", b"authorization", b"range", b"content-length", b"transfer-encoding"))
 _OF_BODIES = frozenset((b"content-length", b"content-type", b"content-encoding"))
 
-_Key = tuple[str, bytes, tuple[bytes, ...]]
+_Key = tuple[str, bytes, tuple[tuple[bytes, bytes], ...]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class RememberedAnswers:
             if name in _OWN:
                 return None
             if name in (b"accept", b"accept-encoding"):
-                chosen.append(name + value)
+                chosen.append((name, value))
         return path, scope["query_string"], tuple(chosen)
 
     async def _ask(self, key: _Key, scope: Scope, receive: Receive, send: Send) -> None:

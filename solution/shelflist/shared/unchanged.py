@@ -57,10 +57,6 @@ class Snapshots:
             self._next = loop.create_future()
         return await asyncio.shield(self._next)
 
-    def close(self) -> None:
-        """End the connection; whoever waits learns nothing."""
-        self._lose()
-
     def _ask(
         self, loop: asyncio.AbstractEventLoop, waiting: "asyncio.Future[Snapshot | None] | None" = None
     ) -> "asyncio.Future[Snapshot | None]":
