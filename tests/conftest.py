@@ -31,7 +31,8 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     base = tmp_path_factory.getbasetemp()
     # Workers of pytest-xdist have folders below one of the run: they share the server there.
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with running(shared / "postgresql") as url:
+    # Two workers' servers, job workers and loads, several at a time, outgrow what one installation needs.
+    with running(shared / "postgresql", connections=300) as url:
         make_hasty(url)
         yield normalise_database_url(url)
 

@@ -122,7 +122,7 @@ def test_places_that_are_kept_for_superusers_are_not_the_roles(owner: sa.Engine)
     with owner.connect() as connection:
         places = int(connection.scalar(sa.text("SHOW max_connections")))
         kept = int(connection.scalar(sa.text("SHOW superuser_reserved_connections")))
-    settings = load_settings(_env_file=None, web_concurrency=1, database_pool_size=places - 6)
+    settings = load_settings(_env_file=None, web_concurrency=places // 100, database_pool_size=94)
     assert most_connections(settings, "server") == places
     with limited(owner, -1) as url, pytest.raises(TooFewConnections, match=rf"gives it {places - kept} \(max_conn"):
         told(url, settings)
