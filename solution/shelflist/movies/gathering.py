@@ -4,8 +4,9 @@ The planner judges each condition alone, of titles it knows a hundred, and it ta
 than they are beside rows that are in memory.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -45,17 +46,6 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class _Sample:
-    """How many movies a sample has, which part of all that is, and how many of them match, are on the shelf, ..."""
-
-    part: float
-    movies: int
-    matches: int
-    shelved: int
-    fulfilling: Sequence[int]
-
-
-@dataclass(frozen=True)
 class Estimate:
     """What it takes to find `wanted` movies."""
 
@@ -63,46 +53,60 @@ class Estimate:
     """How many movies a walk comes by, if those that match are spread evenly."""
     price: float
     """What it costs to find all that match, and to look at them, in entries of a btree."""
-    matching: sa.Select[tuple[()]]
-    """What finds them all, by the indexes that are worth it; without columns."""
+    searched: tuple[int, ...]
+    """The criteria, by their number, whose indexes are worth it."""
 
 
-def estimate(connection: sa.Connection, criteria: Sequence[Criterion], on_shelf: OnTable, wanted: int) -> Estimate:
-    """Return what it takes to find `wanted` movies that meet all criteria; a walk would be along those `on_shelf`."""
-    sample = _take(connection, criteria, on_shelf)
-    searched, price = _cheapest(criteria, sample)
-    # A movie of which there is none in the sample may still be half a movie of it.
-    steps = wanted * sample.shelved / max(sample.matches, 0.5)
-    conditions = [one.searched() if one in searched else one.checked() for one in criteria if not one.is_hint]
-    hints = [one.searched() for one in searched if one.is_hint]
-    return Estimate(round(steps), price, sa.select().where(*hints, *conditions))
-
-
-def _take(connection: sa.Connection, criteria: Sequence[Criterion], on_shelf: OnTable) -> _Sample:
+def sampling(criteria: Sequence[Criterion], on_shelf: OnTable) -> sa.Select[Any]:
+    """Return the statement that `estimate` judges by; a walk would be along those `on_shelf`."""
     pages = sa.func.greatest(sa.func.pg_relation_size(movies.name) / 8192.0, 1)
     percent = sa.func.least(100 * SAMPLED_PAGES / pages, 100)
     # The same pages each time, so that they are at hand.
     sample = movies.tablesample(sa.func.system(percent), seed=sa.literal_column("0"))
-    conditions = [criterion.on(sample) for criterion in criteria]
-    together = sa.and_(*(condition for one, condition in zip(criteria, conditions, strict=True) if not one.is_hint))
-    counts = [sa.func.count().filter(condition) for condition in (together, on_shelf(sample), *conditions)]
-    row = connection.execute(sa.select(percent / 100, sa.func.count(), *counts)).one()
-    return _Sample(float(row[0]), row[1], row[2], row[3], row[4:])
+    together = sa.and_(*(one.on(sample) for one in criteria if not one.is_hint))
+    fulfilling = [one.on(sample) for one in criteria if one.is_searched]
+    counts = [sa.func.count().filter(condition) for condition in (together, on_shelf(sample), *fulfilling)]
+    columns: list[Any] = [percent / 100, sa.func.count(), *counts]
+    return sa.select(*columns)
 
 
-def _cheapest(criteria: Sequence[Criterion], sample: _Sample) -> tuple[Sequence[Criterion], float]:
-    """Return the criteria to search by, and what that and to look at what is found costs, in entries of a btree.
+def estimate(sample: Sequence[Any], criteria: Sequence[Criterion], wanted: int) -> Estimate:
+    """Return what it takes to find `wanted` movies that meet all criteria, by the row that `sampling` found."""
+    part, movie_count, matching_count, shelved_count, *fulfilling = sample
+    # A movie of which there is none in the sample may still be a part of one of it; mostly it is none at all.
+    steps = wanted * shelved_count / max(matching_count, 0.25)
+    searchable = [number for number, one in enumerate(criteria) if one.is_searched]
+    shares = [max(count, 0.5) / max(movie_count, 1) for count in fulfilling]
+    prices = [criteria[number].price for number in searchable]
+    searched, price = _cheapest(sorted(zip(shares, prices, searchable, strict=True), key=_price_of_search))
+    return Estimate(round(steps), price * movie_count / float(part), searched)
+
+
+def matching(criteria: Sequence[Criterion], searched: Collection[int]) -> sa.Select[tuple[()]]:
+    """Return what finds all movies that meet the criteria, by the indexes of those `searched`; without columns."""
+    numbered = list(enumerate(criteria))
+    conditions = [
+        one.searched() if number in searched else one.checked() for number, one in numbered if not one.is_hint
+    ]
+    hints = [one.searched() for number, one in numbered if one.is_hint and number in searched]
+    # What is as cheap to check is checked in this order, and hints are none of it where the planner uses another index.
+    return sa.select().where(*conditions, *hints)
+
+
+def _price_of_search(search: tuple[float, float, int]) -> float:
+    share, price, _ = search
+    return share * price
+
+
+def _cheapest(searches: Sequence[tuple[float, float, int]]) -> tuple[tuple[int, ...], float]:
+    """Return the criteria to search by, and what that and to look at what is found costs, for each movie there is.
 
     As if all were independent, those are added whose index costs less than the movies that it spares to look at.
     """
-    counted = zip((max(count, 0.5) / max(sample.movies, 1) for count in sample.fulfilling), criteria, strict=True)
-    shares = sorted(
-        ((share, one) for share, one in counted if one.is_searched), key=lambda pair: pair[0] * pair[1].price
-    )
-    searched, left, price = [], 1.0, 0.0
-    for share, criterion in shares:
-        if share * criterion.price < left * (1 - share) * ROW_PRICE:
-            searched.append(criterion)
-            price += share * criterion.price
+    searched, left, total = [], 1.0, 0.0
+    for share, price, number in searches:
+        if share * price < left * (1 - share) * ROW_PRICE:
+            searched.append(number)
+            total += share * price
             left *= share
-    return searched, (price + left * ROW_PRICE) * sample.movies / sample.part
+    return tuple(searched), total + left * ROW_PRICE

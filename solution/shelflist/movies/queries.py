@@ -3,20 +3,23 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from shelflist.shared.folding import fold
-from shelflist.shared.paging import Keyset, Page, Position, Sort, page_of
+from shelflist.shared.paging import Keyset, Page, Place, Position, Sort, page_of, place_of
 from shelflist.shared.prepared import Listing, fetch_prepared, fetch_prepared_page
 from shelflist.shared.problems import NotFound
+from shelflist.shared.texts import parameter
 
 from .dataset_queries import VERSION
-from .gathering import ROW_PRICE, Criterion, estimate
-from .searching import criteria_of, title_contains
-from .tables import genres, movie_genres, movies
+from .finding import LOOKUP_PRICE, Search
+from .gathering import Criterion
+from .searching import NO_TRAITS, criteria_of, title_contains, traits_of
+from .tables import SHOWN, genres, movie_genres, movies
 
 Condition = sa.ColumnElement[bool]
 
@@ -30,12 +33,10 @@ SORT_TYPES: dict[str, tuple[str, type]] = {
 """The sorts of GET /movies: the column that carries each, in movies and in movie_genres, and its type."""
 
 LONGEST_PREPARED_PAGE = 100
-NEAR = 1_000
-"""How many movies are looked at along a shelf before it is asked whether there are few to be found."""
-MARGIN = 3
-"""How many times further than a sample says a walk goes: what matches need not be spread evenly."""
 PRICE_OF_GENRES = 6
 """What it costs to find a movie of several genres by the index of genres, in entries of a btree."""
+MOST_SEARCHES = 500
+"""Kinds of questions whose statements a process remembers, at some ten kilobytes each."""
 
 GENRE_SORTS = {"name": Sort(genres.c.name_key, str, is_nullable=False)}
 
@@ -50,12 +51,13 @@ class MovieFilters:
         return self.given.get(name)
 
 
-def _decimal(value: float) -> Decimal:
+def _decimal(value: Any) -> Any:
     # The shortest text of the float is what the caller typed; a float would make PostgreSQL leave the index.
-    return Decimal(str(value))
+    return Decimal(str(value)) if isinstance(value, int | float) else value
 
 
-# Each takes the table that carries the sort columns: movies, or movie_genres where a genre leads, or a part of them.
+# Each takes the table that carries the sort columns: movies, or movie_genres where a genre leads, or a part of them;
+# and the value, which may be a parameter.
 FILTERS: dict[str, Callable[[sa.FromClause, Any], Condition]] = {
     "rating_gt": lambda table, value: table.c.rating > _decimal(value),
     "rating_gte": lambda table, value: table.c.rating >= _decimal(value),
@@ -124,35 +126,31 @@ class Shelf:
 
     def _find(self, connection: sa.Connection, after: Position | None, page_size: int) -> Page:
         """Return the page of what matches on the shelf: what is near, or else the first of all that is gathered."""
-        page = self._read_near(connection, after, page_size, round(NEAR / self._step_price))
-        if page is not None:
-            return page
-        on_shelf = partial(self._stands_behind, after=after)
-        effort = estimate(connection, self._criteria(after), on_shelf, page_size + 1)
-        far = round(effort.price / ROW_PRICE / self._step_price)
-        # Matches need not be spread evenly: a walk may cost as much again as gathering them would have.
-        if MARGIN * effort.steps < far:
-            page = self._read_near(connection, after, page_size, far)
-        matching = effort.matching.add_columns(movies, VERSION)
-        return page or self._keyset(movies).gather(connection, matching, page_size)
-
-    def _read_near(self, connection: sa.Connection, after: Position | None, page_size: int, steps: int) -> Page | None:
-        """Return the page if it is full with what matches among the next `steps` movies on the shelf."""
-        keyset = self._keyset(self._table)
-        columns = [_column_of(name) for name in self._others if self._is_known_along(name)]
-        columns += ["genres"] if self._are_genres_known_along else []
-        shelved = sa.select(*(self._table.c[column] for column in dict.fromkeys(columns))).where(*self._of_genre)
-        bounds = self._conditions(self._table, self._bounds)
-        near = keyset.segment(shelved.where(*bounds), after, steps).subquery("near")
-        conditions = [
-            FILTERS[name](near if self._is_known_along(name) else movies, self.filters[name]) for name in self._others
-        ]
-        statement = sa.select(movies, VERSION, near.c.page_key, near.c.page_id)
-        statement = statement.join(near, near.c.page_id == movies.c.id).where(*conditions)
-        statement = statement.where(*self._genre_conditions(near if self._are_genres_known_along else movies))
-        statement = statement.order_by(*keyset.order(near.c.page_key, near.c.page_id)).limit(page_size + 1)
-        rows = connection.execute(statement).all()
-        return page_of(rows, page_size) if len(rows) > page_size else None
+        given = {name: _decimal(self.filters[name]) for name in self._given}
+        traits = traits_of(given["q"]) if "q" in given else NO_TRAITS
+        values = {
+            **given,
+            **traits.values,
+            "genre_id": self.wanted[0].id if self.wanted else None,
+            "first_genre": [genre.name for genre in self.wanted[:1]],
+            "other_genres": [genre.name for genre in self.wanted[1:]],
+            "genre": [genre.name for genre in self.wanted],
+            "genre_any": [genre.name for genre in self.choice],
+            "after_key": after and after.key,
+            "after_id": after and after.id,
+            "most": page_size + 1,
+        }
+        shape = _Shape(
+            tuple(given),
+            given.get("source"),
+            min(len(self.wanted), 2),
+            bool(self.choice),
+            self.sort,
+            self.desc,
+            place_of(after),
+            traits.names,
+        )
+        return page_of(_search_of(shape).find(connection, values), page_size)
 
     def _walk(self, connection: sa.Connection, after: Position | None, page_size: int) -> Page:
         """Return the page of all that stands within the bounds of the sort."""
@@ -176,27 +174,6 @@ class Shelf:
     def _is_all_that_matches(self) -> bool:
         """Whether whatever stands within the bounds of the sort matches."""
         return len(self.wanted) < 2 and not self.choice and not self._others
-
-    @property
-    def _step_price(self) -> float:
-        """What a step along the shelf costs, in movies looked at."""
-        if self._is_narrow:
-            return 0.15
-        are_genres_known = self._are_genres_known_along or (len(self.wanted) < 2 and not self.choice)
-        return 1 if are_genres_known and all(map(self._is_known_along, self._others)) else 4
-
-    @property
-    def _is_narrow(self) -> bool:
-        """Whether titles are looked for in the order of titles: the index has them, and tables need not be read."""
-        return self.sort == "title" and self.filters["q"] is not None
-
-    @property
-    def _are_genres_known_along(self) -> bool:
-        return not self.wanted and bool(self.choice) and not self._is_narrow
-
-    def _is_known_along(self, name: str) -> bool:
-        """Whether a walk checks a filter as it goes, rather than on movies that it looks up."""
-        return name == "q" if self._is_narrow else _column_of(name) in self._table.c
 
     @property
     def _table(self) -> sa.Table:
@@ -228,12 +205,112 @@ class Shelf:
 
     def _shown(self, table: sa.Table) -> sa.Select[Any]:
         """Return what pages show of the movies in `table`, which carries the shelf."""
-        shown = sa.select(movies, VERSION)
+        shown = sa.select(*SHOWN, VERSION)
         return shown if table is movies else shown.join(table, table.c.movie_id == movies.c.id)
 
-    def _criteria(self, after: Position | None) -> Sequence[Criterion]:
-        """Return what movies behind `after` must meet to match."""
-        criteria = [] if self.filters["q"] is None else [*criteria_of(self.filters["q"])]
+    def _conditions(self, table: sa.FromClause, names: Iterable[str]) -> Sequence[Condition]:
+        return [FILTERS[name](table, self.filters[name]) for name in names]
+
+
+class _Shape(NamedTuple):
+    """What tells the statements of one question from those of another: all but its values."""
+
+    given: Sequence[str]
+    source: str | None
+    """Its value is a part of the statement: there is an index of the movies of one source."""
+    wanted: int
+    """None, one, or more than one."""
+    has_choice: bool
+    sort: str
+    desc: bool
+    place: Place
+    traits: Sequence[str]
+
+
+_MOST = parameter("most", sa.Integer)
+_ANY_GENRE = Genre(0, "")
+"""Stands for those that are parameters."""
+
+
+@lru_cache(maxsize=MOST_SEARCHES)
+def _search_of(shape: _Shape) -> Search:
+    parameters: dict[str, Any] = {name: parameter(name) for name in shape.given}
+    if shape.source is not None:
+        parameters["source"] = shape.source
+    genres_of = [_ANY_GENRE] * shape.wanted, [_ANY_GENRE] * shape.has_choice
+    return Pattern(MovieFilters(parameters), *genres_of, shape.sort, shape.desc, shape.place, shape.traits).search()
+
+
+@dataclass(frozen=True)
+class Pattern(Shelf):
+    """A shelf whose filters, genres and place to start from are parameters: the statements that find movies on it."""
+
+    place: Place
+    traits: Sequence[str]
+    """The names of what indexes can look the text in `q` up by."""
+
+    def search(self) -> Search:
+        """Return what finds movies on any shelf like this."""
+        return Search(self._walking, self._ordering, self._criteria(), self._stands_behind, self._step_price)
+
+    def _walking(self) -> sa.Select[Any]:
+        keyset = self._keyset(self._table)
+        columns = [_column_of(name) for name in self._others if self._is_known_along(name)]
+        columns += ["genres"] if self._are_genres_known_along else []
+        shelved = sa.select(*(self._table.c[column] for column in dict.fromkeys(columns))).where(*self._of_genre)
+        bounds = self._conditions(self._table, self._bounds)
+        after, steps = keyset.parameters(self.place), parameter("steps", sa.Integer)
+        near = keyset.segment(shelved.where(*bounds), after, steps).subquery("near")
+        others = list(self._others)
+        if self._is_narrow:
+            # Movies that have the text may be many, and each is looked up, for other conditions or to be shown.
+            others.remove("q")
+            with_text = sa.select(near).where(FILTERS["q"](near, self.filters["q"]))
+            with_text = with_text.order_by(*keyset.order(near.c.page_key, near.c.page_id))
+            near = with_text.limit(parameter("lookups", sa.Integer)).subquery("near_with_text")
+        conditions = [
+            FILTERS[name](near if self._is_known_along(name) else movies, self.filters[name]) for name in others
+        ]
+        conditions += self._genre_conditions(near if self._are_genres_known_along else movies)
+        statement = sa.select(movies, VERSION, near.c.page_key, near.c.page_id)
+        statement = statement.join(near, near.c.page_id == movies.c.id).where(*conditions)
+        return statement.order_by(*keyset.order(near.c.page_key, near.c.page_id)).limit(_MOST)
+
+    def _ordering(self, matching: sa.Select[Any]) -> sa.Select[Any]:
+        keyset = self._keyset(movies)
+        # What is sorted are keys: whole movies would be copied for it.
+        found = keyset.gathered(matching, _MOST).subquery("found")
+        shown = sa.select(movies, VERSION, *found.c).join(found, found.c.page_id == movies.c.id)
+        return shown.order_by(*keyset.order_of_all(found.c.page_key, found.c.page_id))
+
+    @property
+    def _step_price(self) -> float:
+        """What a step along the shelf costs, in movies looked at."""
+        if self._is_narrow:
+            return 0.15
+        are_genres_known = self._are_genres_known_along or (len(self.wanted) < 2 and not self.choice)
+        return 1 if are_genres_known and all(map(self._is_known_along, self._others)) else LOOKUP_PRICE
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether titles are looked for in the order of titles: the index has them, and tables need not be read."""
+        return self.sort == "title" and self.filters["q"] is not None
+
+    @property
+    def _are_genres_known_along(self) -> bool:
+        return not self.wanted and bool(self.choice) and not self._is_narrow
+
+    def _is_known_along(self, name: str) -> bool:
+        """Whether a walk checks a filter as it goes, rather than on movies that it looks up."""
+        return name == "q" if self._is_narrow else _column_of(name) in self._table.c
+
+    @property
+    def _of_genre(self) -> Sequence[Condition]:
+        return [movie_genres.c.genre_id == parameter("genre_id")] if self.wanted else []
+
+    def _criteria(self) -> Sequence[Criterion]:
+        """Return what movies must meet to match, and to stand behind the place."""
+        criteria = []
         # A range is one criterion: its ends say little alone.
         columns = dict.fromkeys(_column_of(name) for name in self._given if name != "q")
         for column in columns:
@@ -241,29 +318,31 @@ class Shelf:
             criteria.append(Criterion(partial(self._meets, names=names)))
         if self.wanted:
             price = 1 if len(self.wanted) == 1 else PRICE_OF_GENRES
-            criteria.append(Criterion(partial(_has_all_of, named=self.wanted), price=price))
+            criteria.append(Criterion(partial(_has_all_of, names="genre"), price=price))
         if self.choice:
-            criteria.append(Criterion(partial(_has_one_of, named=self.choice)))
-        if after is not None:
-            criteria.append(Criterion(lambda table: self._keyset(table).following(after)))
-        return criteria
+            criteria.append(Criterion(partial(_has_one_of, names="genre_any")))
+        if self.place != "start":
+            criteria.append(Criterion(self._is_behind))
+        # Text is compared last: it takes longer than numbers do.
+        return [*criteria, *criteria_of(self.traits)] if "q" in self._given else criteria
 
-    def _stands_behind(self, table: sa.FromClause, after: Position | None) -> Condition:
-        """Return whether a walk from `after` on comes by a movie."""
-        is_of_genre = _has_all_of(table, self.wanted[:1]) if self.wanted else sa.true()
-        is_behind = sa.true() if after is None else self._keyset(table).following(after)
-        return sa.and_(is_of_genre, is_behind, self._meets(table, self._bounds))
+    def _stands_behind(self, table: sa.FromClause) -> Condition:
+        """Return whether a walk from the place on comes by a movie."""
+        is_of_genre = _has_all_of(table, "first_genre") if self.wanted else sa.true()
+        return sa.and_(is_of_genre, self._is_behind(table), self._meets(table, self._bounds))
+
+    def _is_behind(self, table: sa.FromClause) -> Condition:
+        keyset = self._keyset(table)
+        after = keyset.parameters(self.place)
+        return sa.true() if after is None else keyset.following(after)
 
     def _meets(self, table: sa.FromClause, names: Sequence[str]) -> Condition:
         return sa.and_(sa.true(), *self._conditions(table, names))
 
-    def _conditions(self, table: sa.FromClause, names: Iterable[str]) -> Sequence[Condition]:
-        return [FILTERS[name](table, self.filters[name]) for name in names]
-
     def _genre_conditions(self, table: sa.FromClause) -> Sequence[Condition]:
         """Return what genres are asked for besides the one that the shelf is of."""
-        has_all = [_has_all_of(table, self.wanted[1:])] if len(self.wanted) > 1 else []
-        return [*has_all, _has_one_of(table, self.choice)] if self.choice else has_all
+        has_all = [_has_all_of(table, "other_genres")] if len(self.wanted) > 1 else []
+        return [*has_all, _has_one_of(table, "genre_any")] if self.choice else has_all
 
 
 def _column_of(name: str) -> str:
@@ -271,13 +350,13 @@ def _column_of(name: str) -> str:
     return "title_key" if name == "q" else name.rpartition("_")[0] or name
 
 
-def _has_all_of(table: sa.FromClause, named: Sequence[Genre]) -> Condition:
-    condition: Condition = table.c.genres.contains([genre.name for genre in named])
+def _has_all_of(table: sa.FromClause, names: str) -> Condition:
+    condition: Condition = table.c.genres.contains(parameter(names, ARRAY(sa.Text)))
     return condition
 
 
-def _has_one_of(table: sa.FromClause, named: Sequence[Genre]) -> Condition:
-    condition: Condition = table.c.genres.overlap([genre.name for genre in named])
+def _has_one_of(table: sa.FromClause, names: str) -> Condition:
+    condition: Condition = table.c.genres.overlap(parameter(names, ARRAY(sa.Text)))
     return condition
 
 

@@ -38,6 +38,9 @@ movies = sa.Table(
     sa.CheckConstraint("source IN ('imdb', 'user')", name="source"),
 )
 
+SHOWN = [column for column in movies.columns if column.name != "title_key"]
+"""The columns that answers show."""
+
 movie_genres = sa.Table(
     "movie_genres",
     metadata,

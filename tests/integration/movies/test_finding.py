@@ -12,7 +12,7 @@ from tests.factories.catalogues import GENRES, Movie, catalogue, store
 from tests.fixtures.api import Api
 from tests.fixtures.statements import statements
 
-from shelflist.movies import gathering, queries
+from shelflist.movies import finding, gathering, queries
 from shelflist.movies.queries import FILTERS, SORT_TYPES, MovieFilters
 from shelflist.shared.database import autocommitting
 from shelflist.shared.folding import fold
@@ -59,8 +59,8 @@ def shelves(running_api: Api) -> Iterator[sa.Connection]:
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     near, margin = WAYS[request.param]
-    monkeypatch.setattr(queries, "NEAR", near)
-    monkeypatch.setattr(queries, "MARGIN", margin)
+    monkeypatch.setattr(finding, "NEAR", near)
+    monkeypatch.setattr(finding, "MARGIN", margin)
     return str(request.param)
 
 
@@ -127,8 +127,8 @@ def test_every_two_characters_that_a_title_has_and_some_that_none_has_are_found(
     shelves: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near, margin = GATHERED
-    monkeypatch.setattr(queries, "NEAR", near)
-    monkeypatch.setattr(queries, "MARGIN", margin)
+    monkeypatch.setattr(finding, "NEAR", near)
+    monkeypatch.setattr(finding, "MARGIN", margin)
     # Let the index be what finds the titles, whatever it costs.
     monkeypatch.setattr(gathering, "ROW_PRICE", 10**6)
     for text in (*(part for part in PARTS if part.strip()), *NOWHERE):
@@ -163,8 +163,8 @@ def test_genres_have_an_index_together(shelves: sa.Connection) -> None:
 def _plans(connection: sa.Connection, filters: dict[str, Any]) -> list[str]:
     with pytest.MonkeyPatch.context() as patch, statements() as sent:
         near, margin = GATHERED
-        patch.setattr(queries, "NEAR", near)
-        patch.setattr(queries, "MARGIN", margin)
+        patch.setattr(finding, "NEAR", near)
+        patch.setattr(finding, "MARGIN", margin)
         queries.list_movies(connection, MovieFilters(filters), sort="votes", desc=True, after=None, page_size=10)
     explained = connection.exec_driver_sql("EXPLAIN " + sent[-1].replace("%", "%%"))
     return [row[0] for row in explained]
@@ -179,7 +179,7 @@ def test_a_page_of_what_is_common_is_one_statement(shelves: sa.Connection) -> No
 
 
 def test_a_page_of_what_is_rare_is_three(shelves: sa.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "NEAR", 100)
+    monkeypatch.setattr(finding, "NEAR", 100)
     with statements() as sent:
         page = queries.list_movies(
             shelves, MovieFilters({"q": "qjarxz"}), sort="year", desc=True, after=None, page_size=10

@@ -1,0 +1,47 @@
+"""Statements whose shape comes again with other values: the text of each is made once, and planned for its values.
+
+Making and compiling a statement of many conditions takes longer than many pages take to read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+# For the statement that follows alone: what is sent at once is one transaction.
+WALKING = "SET LOCAL enable_sort = off; "
+
+
+@dataclass(frozen=True)
+class Text:
+    """A statement as PostgreSQL's driver takes it, with parameters by name, and the values that never change."""
+
+    statement: str
+    constants: Mapping[str, Any]
+
+    def fetch(
+        self, connection: sa.Connection, values: Mapping[str, Any], *, is_walk: bool = False
+    ) -> Sequence[sa.Row[Any]]:
+        """Return all rows, which hold what the driver makes of the columns; `values` has every parameter.
+
+        `is_walk` tells that an index has the rows in order, and that sorting them instead is never worth it, whatever
+        the planner expects of the conditions.
+        """
+        statement = self.statement
+        # In a transaction that goes on, it would hold for what follows, too.
+        if is_walk and getattr(connection.connection.dbapi_connection, "autocommit", False):
+            statement = WALKING + statement
+        return connection.exec_driver_sql(statement, {**self.constants, **values}).all()
+
+
+def parameter(name: str, type_: Any = None) -> sa.BindParameter[Any]:
+    """Return a value that is given when the statement is sent."""
+    return sa.bindparam(name, type_=type_, required=False)
+
+
+def text_of(statement: sa.Select[Any], dialect: sa.Dialect) -> Text:
+    """Return the text of a statement whose values are each a `parameter`, or never change."""
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return Text(str(compiled), constants)
