@@ -1,16 +1,15 @@
 """ASGI middleware that every answer passes, errors included."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from shelflist.shared.health import Health
+from shelflist.shared.logs import access_logger
 from shelflist.shared.metrics import Metrics
 from shelflist.shared.problems import MEDIA_TYPE
 from shelflist.shared.settings import Settings
@@ -18,7 +17,7 @@ from shelflist.shared.unchanged import Snapshots
 
 from .bodies import BodyLimit, RequestGuard
 from .headers import CodedETags, SecurityHeaders
-from .observation import AccessLog, CrashGuard
+from .observation import AccessLog, CrashGuard, RequestIds
 from .probes import Probes
 from .remembered import RememberedAnswers
 from .routes import HeadAsGet, Routes
@@ -26,8 +25,6 @@ from .streams import SlowReaders, SteadyStreams, WholeAnswers
 
 PAGES = ("/docs/",)
 """Where answers are pages with scripts of ours, not data."""
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,8 @@ def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> AS
     if settings.cors_origins:
         app = _cors(app, settings)
     app = SecurityHeaders(app, page_prefixes=PAGES)
-    app = AccessLog(app)
-    app = CorrelationIdMiddleware(app, validator=lambda given: _REQUEST_ID.fullmatch(given) is not None)
+    app = AccessLog(app, access_logger(settings))
+    app = RequestIds(app)
     return ProxyHeadersMiddleware(app, trusted_hosts=list(settings.trusted_proxies))  # type: ignore[arg-type, return-value]
 
 

@@ -9,7 +9,10 @@ Headers = list[tuple[bytes, bytes]]
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """Return the first header called `name` (in lower case), None where there is none."""
-    return next((value for key, value in scope["headers"] if key == name), None)
+    for key, value in scope["headers"]:
+        if key == name:
+            return value  # type: ignore[no-any-return]
+    return None
 
 
 async def answer(send: Send, status: int, headers: Headers, body: bytes = b"") -> None:

@@ -1,18 +1,21 @@
-"""The outermost layers: the access log, and the guard that turns a crash into a problem."""
+"""The outermost layers: ids of requests, the access log, and the guard that turns a crash into a problem."""
 
 import re
+import secrets
 import time
 
 import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from asgi_correlation_id import correlation_id
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shelflist.shared.problems import from_exception
 
-from .asgi import ResponseWatch, answer_problem
+from .asgi import ResponseWatch, answer_problem, header
 
-access_log = structlog.get_logger("shelflist.access")
+log = structlog.get_logger(__name__)
 crash_log = structlog.get_logger("shelflist.crash")
 
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # Secrets belong into headers; who puts one into the address anyway shall not find it in the log.
 # All repetitions are bounded: an unbounded one would be tried anew from each character of a long address.
 _SECRET = re.compile(r"((?:secret|token|passw|authorization|key)[^=&]{0,40}=)[^&]*", re.IGNORECASE)
@@ -23,16 +26,53 @@ _LOGGED = 2_000
 """Characters of a path or a query that are logged; what is longer is refused or no name of anything."""
 
 
+# Patterns are tried from each character; hardly any text can hold what they look for.
+def _without_link(path: str) -> str:
+    return _LINK.sub(r"\1***", path) if path.startswith("/shared/") else path
+
+
+def _without_secrets(query: str) -> str:
+    return _SECRET.sub(r"\1***", query) if "=" in query else query
+
+
 def _without_addresses(text: str) -> str:
-    # The pattern is tried from each character; hardly any text can hold an address.
     return _EMAIL.sub("***", text) if "@" in text or "%40" in text else text
+
+
+class RequestIds:
+    """Gives each request the id that its caller chose, or one of ours, which its answer and lines of the log tell.
+
+    What asgi-correlation-id's middleware does, without taking the headers of each request and answer apart.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = header(scope, b"x-request-id")
+        is_valid = given is not None and _REQUEST_ID.fullmatch(given) is not None
+        request_id = given if given is not None and is_valid else secrets.token_hex(16).encode()
+        correlation_id.set(request_id.decode())
+        if given and not is_valid:
+            log.warning("request id replaced")
+
+        async def with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        await self.app(scope, receive, with_id)
 
 
 class AccessLog:
     """Writes one line for each answer: who asked for what, with which outcome, in how many milliseconds."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, log: structlog.typing.FilteringBoundLogger) -> None:
         self.app = app
+        self.log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,12 +85,12 @@ class AccessLog:
         finally:
             # Probes come every few seconds and would bury everything else.
             is_probe = scope["path"] == "/metrics" or scope["path"].startswith("/health/")
-            write = access_log.debug if is_probe else access_log.info
+            write = self.log.debug if is_probe else self.log.info
             write(
                 "request",
                 method=scope["method"],
-                path=_without_addresses(_LINK.sub(r"\1***", scope["path"][:_LOGGED])),
-                query=_without_addresses(_SECRET.sub(r"\1***", scope["query_string"][:_LOGGED].decode("latin-1"))),
+                path=_without_addresses(_without_link(scope["path"][:_LOGGED])),
+                query=_without_addresses(_without_secrets(scope["query_string"][:_LOGGED].decode("latin-1"))),
                 status=watch.status,
                 bytes=watch.sent_bytes,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),

@@ -17,6 +17,7 @@ from shelflist.shared.problems import MEDIA_TYPE, HeadersTooLarge, InvalidReques
 
 from .headers import DATA_POLICY, SECURITY_HEADERS
 from .streams import ABORT
+from .writes import JoinedWrites
 
 MAX_HEAD_BYTES = 65_536
 """Bytes of a request line and headers; what comes on top of it is never read."""
@@ -47,7 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait for the first request."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(JoinedWrites(transport))  # type: ignore[arg-type]
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -27,13 +27,15 @@ ID = re.compile(r"[0-9a-f]{32}")
 @contextmanager
 def another(running: Api, **settings: Any) -> Iterator[Api]:
     """The application over the same database with other settings."""
-    with Api(load_settings(_env_file=None, database_url=None, db_host=None, **settings), running.url) as started:
+    chosen = load_settings(_env_file=None, database_url=None, db_host=None, log_format="json", **settings)
+    with Api(chosen, running.url) as started:
         yield started
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """Return the lines of the access log."""
-    return [record.msg for record in caplog.records if record.name == "shelflist.access"]
+def logged(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return the lines of the access log since this was last asked."""
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["logger"] == "shelflist.access"]
 
 
 @pytest.mark.parametrize(
@@ -113,12 +115,12 @@ def test_thousands_of_small_headers_are_refused(api: Api) -> None:
 
 @pytest.mark.parametrize("given", ["a", "A.b_c-9", "x" * 128, "0f8fad5b-d9cb-469f-a165-70867728950e"])
 def test_a_valid_request_id_comes_back_in_header_body_and_log(
-    api: Api, caplog: pytest.LogCaptureFixture, given: str
+    api: Api, capfd: pytest.CaptureFixture[str], given: str
 ) -> None:
     answer = api.get("/movies/tt0000001", headers={"x-request-id": given})
     assert answer.headers.get_list("x-request-id") == [given]
     assert problem(answer, 404)["instance"] == given
-    [line] = logged(caplog)
+    [line] = logged(capfd)
     assert line["request_id"] == given
 
 
@@ -140,12 +142,12 @@ def test_a_valid_request_id_comes_back_in_header_body_and_log(
         '", "level": "critical"',
     ],
 )
-def test_an_invalid_request_id_is_replaced_everywhere(api: Api, caplog: pytest.LogCaptureFixture, given: str) -> None:
+def test_an_invalid_request_id_is_replaced_everywhere(api: Api, capfd: pytest.CaptureFixture[str], given: str) -> None:
     answer = api.get("/movies/tt0000001", headers={"x-request-id": given.encode("latin-1")})
     [replaced] = answer.headers.get_list("x-request-id")
     assert ID.fullmatch(replaced)
     assert problem(answer, 404)["instance"] == replaced
-    assert {line["request_id"] for line in logged(caplog)} == {replaced}
+    assert {line["request_id"] for line in logged(capfd)} == {replaced}
 
 
 def test_each_request_on_a_connection_gets_an_id_of_its_own(server: Server) -> None:
@@ -182,11 +184,11 @@ def test_no_path_or_query_forges_a_line_of_the_log(server: Server, target: str) 
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip"])
-def test_nobody_is_believed_about_the_sender_by_default(api: Api, caplog: pytest.LogCaptureFixture, name: str) -> None:
+def test_nobody_is_believed_about_the_sender_by_default(api: Api, capfd: pytest.CaptureFixture[str], name: str) -> None:
     add_movies(api.engine, [{"title": "a"}, {"title": "b"}])
     values = {"x-forwarded-proto": "https", "forwarded": "for=203.0.113.9;host=evil.example"}
     answer = api.get("/movies?page_size=1", headers={name: values.get(name, "203.0.113.9")})
-    assert [line["peer"] for line in logged(caplog)] == ["testclient"]
+    assert [line["peer"] for line in logged(capfd)] == ["testclient"]
     assert answer.headers["link"].startswith("</movies?")
 
 
@@ -202,11 +204,11 @@ def test_nobody_is_believed_about_the_sender_by_default(api: Api, caplog: pytest
     ],
 )
 def test_a_listed_proxy_is_believed_about_who_spoke_to_it_and_no_further(
-    api: Api, caplog: pytest.LogCaptureFixture, trusted: str, forwarded: str, peer: str
+    api: Api, capfd: pytest.CaptureFixture[str], trusted: str, forwarded: str, peer: str
 ) -> None:
     with another(api, trusted_proxies=trusted) as behind_a_proxy:
         behind_a_proxy.get("/ping", headers={"x-forwarded-for": forwarded})
-    assert [line["peer"] for line in logged(caplog)] == [peer]
+    assert [line["peer"] for line in logged(capfd)] == [peer]
 
 
 @pytest.mark.parametrize("value", ["evil.example", "evil.example:99999", "[::1]:80", "", "127.0.0.1", "xn--e1afmkfd"])

@@ -6,16 +6,12 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from shelflist.edge import observation
 from shelflist.edge.observation import AccessLog
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> LogCapture:
-    capture = LogCapture()
-    logger = structlog.wrap_logger(None, processors=[capture])
-    monkeypatch.setattr(observation, "access_log", logger)
-    return capture
+def log() -> LogCapture:
+    return LogCapture()
 
 
 async def answer(_scope: Any, _receive: Any, send: Any) -> None:
@@ -35,7 +31,8 @@ def logged(log: LogCapture, path: str, query: bytes = b"") -> dict[str, Any]:
     import asyncio
 
     scope = {"type": "http", "method": "GET", "path": path, "query_string": query, "headers": [], "client": ("::1", 1)}
-    asyncio.run(AccessLog(answer)(scope, receive, send))
+    logger = structlog.wrap_logger(None, processors=[log])
+    asyncio.run(AccessLog(answer, logger)(scope, receive, send))
     return dict(log.entries[-1])
 
 
