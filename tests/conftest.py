@@ -68,7 +68,11 @@ def database_url(server_url: str, template: str, worker_name: str) -> Iterator[s
 def api_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of the application under test, whatever the environment says."""
     return load_settings(
-        _env_file=None, state_directory=tmp_path_factory.mktemp("state"), database_url=None, db_host=None
+        _env_file=None,
+        state_directory=tmp_path_factory.mktemp("state"),
+        database_url=None,
+        db_host=None,
+        log_format="json",
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+from importlib import import_module
 from typing import Any
 
 import structlog
@@ -65,6 +66,9 @@ def serve(app: ASGIApp, settings: Settings) -> None:
     GuardedProtocol.reader_seconds = settings.body_seconds
     Worker.CONFIG_KWARGS["timeout_graceful_shutdown"] = settings.shutdown_seconds
     server = Server(app, settings)
+    # What each worker would otherwise load for itself.
+    for name in ("gunicorn.glogging", "uvicorn.lifespan.on", "uvicorn.loops.uvloop", "uvloop"):
+        import_module(name)
     prepare_to_fork()
     server.run()
 

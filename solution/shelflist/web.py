@@ -7,8 +7,8 @@ from typing import Any
 
 import connexion
 import flask
+import sqlalchemy
 from connexion.exceptions import ProblemException
-from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
@@ -16,12 +16,14 @@ from starlette.types import ASGIApp
 
 from shelflist import edge
 from shelflist.edge.bodies import MAX_HEADER_BYTES
-from shelflist.edge.shortcuts import MIDDLEWARES, Handlers, NoURIParser, ParameterValidators
+from shelflist.edge.shortcuts import Handlers, NoURIParser, ParameterValidators, middlewares
 from shelflist.edge.validation import StrictJSONValidator
 from shelflist.images.people.tokens import authenticate_person
 from shelflist.images.receiving import FORM_BYTES
 from shelflist.images.store import open_store
+from shelflist.shared.asynchronous import AsyncPool
 from shelflist.shared.auth import Authorization, bearer_security, client_security
+from shelflist.shared.capacity import LOOP_CONNECTIONS
 from shelflist.shared.clients import server_secret
 from shelflist.shared.csvfile import MAX_COLUMNS
 from shelflist.shared.database import (
@@ -30,6 +32,7 @@ from shelflist.shared.database import (
     notice_lost_connections,
     read_uuids_as_text,
 )
+from shelflist.shared.event_loop import LoopConnection, leave_event_loop
 from shelflist.shared.health import Health
 from shelflist.shared.idempotency import RETENTION_HOURS
 from shelflist.shared.metrics import Metrics
@@ -66,7 +69,11 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     if url is None:
         raise DatabaseError("no database is configured: set DATABASE_URL, or start with ./run.sh")
     document = load_specification(public_reads=settings.public_reads)
-    app = connexion.FlaskApp(__name__, middlewares=list(MIDDLEWARES), swagger_ui_options=_swagger_ui(settings))
+    app = connexion.FlaskApp(
+        __name__,
+        middlewares=middlewares(partial(Authorization, scopes=required_scopes(document))),
+        swagger_ui_options=_swagger_ui(settings),
+    )
     flask_app = app.app
     flask_app.request_class = _UnparsedRequest
     _set_up_database(flask_app, settings, url)
@@ -78,19 +85,18 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     # Each process opens it for itself, when it is first asked for: its connections do not survive a fork.
     flask_app.extensions["shelflist.image_store"] = cache(partial(open_store, settings))
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
-    _add_api(app, document)
+    _add_api(app, document, settings)
     probe = Probe(_engine(flask_app).url)
     insight = edge.Insight(Health(probe, settings), Metrics(probe), Snapshots(_engine(flask_app).url))
     paths = edge.Paths(_methods(document), _uploads(document, settings), _ranged(document), _REMEMBERED)
     return edge.wrap(app, settings, insight, paths)
 
 
-def _add_api(app: connexion.FlaskApp, document: dict[str, Any]) -> None:
+def _add_api(app: connexion.FlaskApp, document: dict[str, Any], settings: Settings) -> None:
     for error in (Problem, ProblemException, HTTPException, Exception):
         app.add_error_handler(error, answer_exception)
-    app.add_middleware(Authorization, position=MiddlewarePosition.BEFORE_VALIDATION, scopes=required_scopes(document))
     resolver = Resolver()
-    Handlers.take_over(app, resolver)
+    Handlers.take_over(app, resolver, _loop_connection(app.app, settings))
     app.add_api(
         document,
         resolver=resolver,
@@ -118,7 +124,7 @@ def _set_up_database(flask_app: Any, settings: Settings, url: str) -> None:
     db.init_app(flask_app)
     # Without it the first request after a restart of the database would fail.
     notice_lost_connections(_engine(flask_app))
-    read_uuids_as_text(_engine(flask_app))
+    sqlalchemy.event.listen(_engine(flask_app), "connect", read_uuids_as_text)
 
 
 def _engine(flask_app: Any) -> Any:
@@ -126,11 +132,22 @@ def _engine(flask_app: Any) -> Any:
         return db.engine
 
 
+def _loop_connection(flask_app: Any, settings: Settings) -> LoopConnection:
+    """Return what handlers on the event loop are given, of the same database as the engine."""
+    engine = _engine(flask_app)
+    _, of_url = engine.dialect.create_connect_args(engine.url)
+    arguments = {**of_url, **connect_arguments(settings, "api")}
+    # PostgreSQL ends what takes longer; this is for one that does not answer at all.
+    patience = settings.statement_seconds + 5
+    return LoopConnection(AsyncPool(arguments, size=LOOP_CONNECTIONS, patience=patience), engine.dialect)
+
+
 def _cursors_of(flask_app: Any, settings: Settings) -> Any:
     @cache
     def cursors() -> Cursors:
         if settings.secret_key is not None:
             return Cursors(settings.secret_key.get_secret_value().encode())
+        leave_event_loop()
         with _engine(flask_app).begin() as connection:
             return Cursors(server_secret(connection, "cursor"))
 

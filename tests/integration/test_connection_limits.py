@@ -122,7 +122,7 @@ def test_places_that_are_kept_for_superusers_are_not_the_roles(owner: sa.Engine)
     with owner.connect() as connection:
         places = int(connection.scalar(sa.text("SHOW max_connections")))
         kept = int(connection.scalar(sa.text("SHOW superuser_reserved_connections")))
-    settings = load_settings(_env_file=None, web_concurrency=places // 100, database_pool_size=94)
+    settings = load_settings(_env_file=None, web_concurrency=places // 100, database_pool_size=90)
     assert most_connections(settings, "server") == places
     with limited(owner, -1) as url, pytest.raises(TooFewConnections, match=rf"gives it {places - kept} \(max_conn"):
         told(url, settings)
@@ -160,8 +160,10 @@ def test_a_command_that_cannot_fit_ends_with_one_line(owner: sa.Engine, command:
     assert "PostgreSQL gives it 10 (CONNECTION LIMIT of the role)" in line
 
 
-def test_a_server_that_fits_without_headroom_says_so_and_serves(owner: sa.Engine, tmp_path: Path) -> None:
-    with limited(owner, 18) as url, serving(url, tmp_path) as server:
+def test_a_server_that_fits_without_headroom_says_so_and_serves(
+    owner: sa.Engine, settings: Settings, tmp_path: Path
+) -> None:
+    with limited(owner, most_connections(settings, "server")) as url, serving(url, tmp_path) as server:
         assert server.get("/health/ready").status_code == 200
         [warning] = [line for line in server.log() if line["level"] == "warning"]
         assert warning["event"].startswith("connections may run out")

@@ -27,6 +27,8 @@ _NUMBERS = {
     "integer": re.compile(r"[+-]?[0-9]+"),
     "number": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
 }
+# Nothing in it to decode, and nothing empty.
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~=-]+(?:&[A-Za-z0-9_.~=-]+)*")
 _BOOLEANS = {"true": True, "false": False}
 
 _Read = tuple[Any, FieldError | None]
@@ -86,6 +88,13 @@ class Parameter:
         return FieldError(self.name, "wrong-type", rule)
 
 
+def _pairs(query: str) -> Sequence[tuple[str, str]]:
+    """Return the query's names and values, those without a value as well."""
+    if _PLAIN_QUERY.fullmatch(query):
+        return [(name, value) for name, _, value in (pair.partition("=") for pair in query.split("&"))]
+    return parse_qsl(query, keep_blank_values=True)
+
+
 class Parameters:
     """The parameters of one operation."""
 
@@ -111,12 +120,13 @@ class Parameters:
         checked and no arguments.
         """
         given: dict[str, list[str]] = {}
-        for name, text in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        for name, text in _pairs(scope["query_string"].decode("latin-1")):
             given.setdefault(name, []).append(text)
         errors = self._unknown_or_repeated(given)
         arguments = dict(self._defaults)
         for name, parameter in self._query.items():
-            self._take(parameter, given.get(name), arguments, errors)
+            if name in given or parameter.is_required:
+                self._take(parameter, given.get(name), arguments, errors)
         for parameter in self._path:
             text = scope["path_params"].get(parameter.name)
             self._take(parameter, None if text is None else [text], arguments, errors)

@@ -15,6 +15,9 @@ from .routes import path_pattern
 MAX_ANSWER_BYTES = 200_000
 """Longer answers are not kept: a few of them would push out all others."""
 
+MARKS = 1_000
+"""Of how many questions at least it is known that they were asked."""
+
 # What tells who asks, or asks for a part: such requests go the whole way.
 _OWN = frozenset((b"client-id", b"client-secret", b"authorization", b"range", b"content-length", b"transfer-encoding"))
 _OF_BODIES = frozenset((b"content-length", b"content-type", b"content-encoding"))
@@ -37,6 +40,8 @@ class _Answer:
 class RememberedAnswers:
     """Keeps answers of `paths` that carry an ETag, `max_bytes` of them, and gives them to the next that ask the same.
 
+    What is asked for the first time in a while is not kept yet.
+
     Each time PostgreSQL is asked whether anything was committed since before the answer was read; only where nothing
     was is it given again. See docs/explanation/serving.md.
     """
@@ -49,6 +54,8 @@ class RememberedAnswers:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._answers: OrderedDict[_Key, _Answer] = OrderedDict()
+        self._asked: set[int] = set()
+        self._asked_before: set[int] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = self._key(scope)
@@ -59,10 +66,20 @@ class RememberedAnswers:
         if known is not None and known.snapshot == await self._snapshots.current():
             self._answers.move_to_end(key)
             await _give(known, scope, send)
-        elif HEAD in scope["extensions"]:
+        elif HEAD in scope["extensions"] or (known is None and not self._is_asked_again(key)):
             await self.app(scope, receive, send)
         else:
             await self._ask(key, scope, receive, send)
+
+    def _is_asked_again(self, key: _Key) -> bool:
+        """Tell whether the same was asked lately: what is asked for once would push out what many want."""
+        mark = hash(key)
+        if mark in self._asked or mark in self._asked_before:
+            return True
+        if len(self._asked) >= MARKS:
+            self._asked_before, self._asked = self._asked, set()
+        self._asked.add(mark)
+        return False
 
     def _key(self, scope: Scope) -> _Key | None:
         """Return what tells equal questions apart from others; None where the answer is for this caller alone."""

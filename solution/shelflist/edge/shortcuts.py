@@ -6,18 +6,20 @@ each call and crosses between threads four times. What is done instead:
 - `Documentation` asks the router of Swagger UI only below its own path.
 - `Routing` finds the operation in a table.
 - `Security` asks nobody about a request without credentials, where the operation takes strangers.
-- `Parameters` and the bodies' validator (both Connexion's public `validator_map`) leave the handler's arguments in the
-  scope, once they are checked.
-- `Handlers` runs the handler in Flask's request context, in one thread, and takes its answer over whole.
+- `Validation` reads no media type where there is no body. `ParameterValidators` and the bodies' validator (both by
+  Connexion's public `validator_map`) leave the handler's arguments in the scope, once they are checked.
+- `Handlers` runs the handler in Flask's request context, on the event loop or in one thread, and takes its answer
+  over whole.
 """
 
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import connexion
@@ -26,17 +28,24 @@ from a2wsgi.wsgi import Body, build_environ
 from connexion.decorators.parameter import pythonic
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from connexion.middleware.exceptions import ExceptionMiddleware
-from connexion.middleware.request_validation import RequestValidationMiddleware
+from connexion.middleware.request_validation import (
+    RequestValidationAPI,
+    RequestValidationMiddleware,
+    RequestValidationOperation,
+)
 from connexion.middleware.routing import RoutingAPI, RoutingMiddleware
 from connexion.middleware.security import SecurityAPI, SecurityMiddleware, SecurityOperation
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.resolver import Resolver
+from flask.typing import ResponseReturnValue
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from werkzeug.exceptions import HTTPException as WSGIHTTPException
 
 from shelflist.shared.capacity import THREADS
 from shelflist.shared.database import is_connection_lost
+from shelflist.shared.event_loop import LoopConnection, NeedsThread, may_run_on_event_loop, run_on_event_loop
+from shelflist.shared.responses import WholeAnswer
 
 from .parameters import ARGUMENTS, Parameters
 from .routes import path_pattern
@@ -130,8 +139,38 @@ class Security(SecurityMiddleware):  # type: ignore[misc]
     api_cls = _SecurityAPI
 
 
-MIDDLEWARES = (ExceptionMiddleware, Documentation, Routing, Security, RequestValidationMiddleware)
-"""What stands between the edge and the handlers."""
+class _Validation(RequestValidationOperation):  # type: ignore[misc]
+    """Checks the parameters alone where an operation takes no body."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._operation.request_body:
+            await super().__call__(scope, receive, send)
+        else:
+            self._validator_map["parameter"](self._operation.parameters).validate(scope)
+            await self.next_app(scope, receive, send)
+
+
+class _ValidationAPI(RequestValidationAPI):  # type: ignore[misc]
+    def make_operation(self, operation: Any) -> RequestValidationOperation:
+        """Return the check of one operation."""
+        return _Validation(
+            self.next_app,
+            operation=operation,
+            strict_validation=self.strict_validation,
+            validator_map=self.validator_map,
+        )
+
+
+class Validation(RequestValidationMiddleware):  # type: ignore[misc]
+    """Connexion's own, with shorter checks."""
+
+    api_cls = _ValidationAPI
+
+
+def middlewares(authorization: Callable[[ASGIApp], ASGIApp]) -> list[Any]:
+    """Return what stands between the edge and the handlers; `authorization` knows who calls, and what."""
+    # Not by Connexion's positions: it looks for its own classes, and leaves out what it finds no place for.
+    return [ExceptionMiddleware, Documentation, Routing, Security, authorization, Validation]
 
 
 class ParameterValidators:
@@ -169,17 +208,18 @@ class NoURIParser:
 class _Handler:
     """A handler, and which arguments it takes."""
 
-    function: Callable[..., flask.Response]
+    function: Callable[..., ResponseReturnValue]
     names: frozenset[str]
     takes_all: bool
+    may_run_on_event_loop: bool
 
     @classmethod
-    def of(cls, function: Callable[..., flask.Response]) -> "_Handler":
+    def of(cls, function: Callable[..., ResponseReturnValue]) -> "_Handler":
         parameters = inspect.signature(inspect.unwrap(function)).parameters
         takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-        return cls(function, frozenset(parameters), takes_all)
+        return cls(function, frozenset(parameters), takes_all, may_run_on_event_loop(function))
 
-    def __call__(self, arguments: dict[str, Any]) -> flask.Response:
+    def __call__(self, arguments: dict[str, Any]) -> ResponseReturnValue:
         if not self.takes_all:
             arguments = {name: value for name, value in arguments.items() if name in self.names}
         return self.function(**arguments)
@@ -196,39 +236,47 @@ class _Answer:
 
 
 class Handlers:
-    """Runs the handlers, each in a thread and in Flask's request context, and sends what they answer.
+    """Runs the handlers in Flask's request context, and sends what they answer.
 
-    A thread is needed while a handler runs and while a piece of a long answer is read, not while its reader takes it.
+    Those that may run on the event loop do as far as they can. All others have a thread while they run and while a
+    piece of a long answer is read, not while its reader takes it.
     """
 
-    def __init__(self, flask_app: flask.Flask, resolver: Resolver) -> None:
+    def __init__(self, flask_app: flask.Flask, resolver: Resolver, connection: LoopConnection) -> None:
         self._flask = flask_app
+        self._connection = connection
         # The operation is known, and nothing asks for addresses of others.
         flask_app.create_url_adapter = _no_url_adapter  # type: ignore[assignment, method-assign]
+        # Flask-SQLAlchemy's end of a session: handlers use connections.
+        flask_app.teardown_appcontext_funcs.clear()
         self._resolver = resolver
         self._known: dict[str, _Handler] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="handler")
 
     @classmethod
-    def take_over(cls, app: connexion.FlaskApp, resolver: Resolver) -> None:
+    def take_over(cls, app: connexion.FlaskApp, resolver: Resolver, connection: LoopConnection) -> None:
         """Let the handlers of `app` be called this way; before anything is asked of it."""
-        app._middleware_app.asgi_app = cls(app.app, resolver)
+        app._middleware_app.asgi_app = cls(app.app, resolver, connection)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
-        loop = asyncio.get_running_loop()
-        context = contextvars.copy_context()
         extensions = scope["extensions"]
         operation_id = extensions[ROUTING_CONTEXT]["operation_id"]
         if operation_id is None:
             raise HTTPException(404)
         handler = self._handler(operation_id)
         arguments = {**extensions[ARGUMENTS], **extensions.get("connexion_context", {})}
-        environ = build_environ(scope, Body(loop, receive))  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        # What comes with a GET means nothing, and reading it would wait for the event loop.
+        body: Any = BytesIO() if scope["method"] == "GET" else Body(loop, receive)  # type: ignore[arg-type]
+        environ: Any = build_environ(scope, body)  # type: ignore[arg-type]
+        answer = await self._answer_on_loop(handler, arguments, environ)
+        context = contextvars.copy_context()
         run: Callable[..., Awaitable[Any]] = partial(loop.run_in_executor, self._threads, context.run)  # type: ignore[arg-type]
-        answer: _Answer = await run(self._answer, handler, arguments, environ)
+        if answer is None:
+            answer = await run(self._answer, handler, arguments, environ)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if answer.is_whole:
             await send({"type": "http.response.body", "body": answer.chunks})
@@ -247,6 +295,15 @@ class Handlers:
             known = self._known[operation_id] = _Handler.of(function)
         return known
 
+    async def _answer_on_loop(self, handler: _Handler, arguments: dict[str, Any], environ: Any) -> _Answer | None:
+        """Return the answer of a handler that needs no thread; None where it does, and has done nothing yet."""
+        if not handler.may_run_on_event_loop or not self._connection.pool.is_ready():
+            return None
+        try:
+            return await run_on_event_loop(self._connection, partial(self._answer_once, handler, arguments, environ))
+        except NeedsThread:
+            return None
+
     def _answer(self, handler: _Handler, arguments: dict[str, Any], environ: Any) -> _Answer:
         try:
             return self._answer_once(handler, arguments, environ)
@@ -259,16 +316,23 @@ class Handlers:
     def _answer_once(self, handler: _Handler, arguments: dict[str, Any], environ: Any) -> _Answer:
         with self._flask.request_context(environ):
             try:
-                response = handler(arguments)
+                returned = handler(arguments)
             except WSGIHTTPException as error:
                 raise HTTPException(error.code or 500, detail=error.description or "") from error
+            if isinstance(returned, WholeAnswer):
+                length = [] if returned.status == 304 else [(b"content-length", str(len(returned.body)).encode())]
+                return _Answer(returned.status, [*_encoded(returned.headers), *length], returned.body, is_whole=True)
+            response = self._flask.make_response(returned)
             chunks, status, headers = response.get_wsgi_response(environ)
             is_whole = response.is_sequence
             whole = b"".join(chunks) if is_whole else iter(chunks)
             if is_whole:
                 response.close()
-        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        return _Answer(int(status[:3]), encoded, whole, is_whole)
+        return _Answer(int(status[:3]), _encoded(headers), whole, is_whole)
+
+
+def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def _no_url_adapter(_request: flask.Request | None) -> None:

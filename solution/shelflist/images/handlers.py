@@ -4,6 +4,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.auth import Person, person_of
 from shelflist.shared.idempotency import Answer, Attempt, answered, once
@@ -24,7 +25,7 @@ from .storing import Received, Storage, folder_to_work_in, receive
 _CREATE = "POST /images"
 
 
-def create_image(user: Person) -> flask.Response:
+def create_image(user: Person) -> ResponseReturnValue:
     """POST /images."""
     # Not by `body`: for its sake Flask would take a form apart in memory.
     with one_of_few(user.id), folder_to_work_in(flask.current_app.extensions["shelflist.uploads"]) as folder:
@@ -39,7 +40,7 @@ def create_image(user: Person) -> flask.Response:
 
 def list_images(
     *, page_size: int, sort: str, desc: bool, user: Person, cursor: str | None = None, **parameters: Any
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /images."""
     filters = {name: parameters.get(name) for name in queries.FILTERS}
     listing = Listing("images", sort, desc, {**filters, "owner": user.id})
@@ -49,14 +50,14 @@ def list_images(
     return answer_page(listing, page, representations.images)
 
 
-def get_image(image_id: str, user: object = None) -> flask.Response:
+def get_image(image_id: str, user: object = None) -> ResponseReturnValue:
     """GET /images/{image_id}."""
     with reading() as connection:
         row = queries.get_image(connection, image_id, person_of(user))
     return json_answer(representations.image(row))
 
 
-def get_image_content(image_id: str, size: str, user: object = None) -> flask.Response:
+def get_image_content(image_id: str, size: str, user: object = None) -> ResponseReturnValue:
     """GET /images/{image_id}/content."""
     with reading() as connection:
         variant = queries.get_variant(connection, image_id, size, person_of(user))
@@ -64,7 +65,7 @@ def get_image_content(image_id: str, size: str, user: object = None) -> flask.Re
     return content_answer(variant, _store(), is_public=is_public, name=f"{image_id}-{size}")
 
 
-def update_image(image_id: str, body: dict[str, Any], user: Person) -> flask.Response:
+def update_image(image_id: str, body: dict[str, Any], user: Person) -> ResponseReturnValue:
     """PATCH /images/{image_id}."""
     with writing() as connection:
         commands.change_labels(connection, image_id, user, body["labels"])
@@ -72,7 +73,7 @@ def update_image(image_id: str, body: dict[str, Any], user: Person) -> flask.Res
     return json_answer(representations.image(row))
 
 
-def delete_image(image_id: str, user: Person) -> flask.Response:
+def delete_image(image_id: str, user: Person) -> ResponseReturnValue:
     """DELETE /images/{image_id}."""
     with writing() as connection:
         commands.delete_image(connection, image_id, user)

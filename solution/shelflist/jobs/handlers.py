@@ -1,6 +1,6 @@
 """Operations of jobs: one function per operationId."""
 
-import flask
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared import jobs
 from shelflist.shared.lists import answer_page, cursors
@@ -22,7 +22,7 @@ def list_jobs(
     kind: str | None = None,
     state: str | None = None,
     cursor: str | None = None,
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /jobs."""
     listing = Listing("jobs", sort, desc, {"kind": kind, "state": state})
     after = cursors().read(listing, cursor, jobs.SORTS[sort].key_type) if cursor else None
@@ -32,7 +32,7 @@ def list_jobs(
     return answer_page(listing, page, representations.jobs)
 
 
-def get_job(job_id: str, user: str | None = None) -> flask.Response:
+def get_job(job_id: str, user: str | None = None) -> ResponseReturnValue:
     """GET /jobs/{job_id}."""
     with reading() as connection:
         row = jobs.get_job(connection, job_id, caller=user)
@@ -40,7 +40,7 @@ def get_job(job_id: str, user: str | None = None) -> flask.Response:
     return json_answer(representations.job(row), headers=headers)
 
 
-def cancel_job(job_id: str, user: str) -> flask.Response:
+def cancel_job(job_id: str, user: str) -> ResponseReturnValue:
     """DELETE /jobs/{job_id}."""
     with writing() as connection:
         jobs.cancel_job(connection, job_id, caller=user)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
+from shelflist.shared.event_loop import on_event_loop
 from shelflist.shared.idempotency import Answer, once
 from shelflist.shared.lists import answer_list, answer_page, cursors
 from shelflist.shared.paging import Listing, Page, Position
@@ -15,6 +16,7 @@ from shelflist.shared.session import reading, writing
 from . import changes, commands, dataset_queries, queries, representations
 
 
+@on_event_loop
 def list_movies(
     *,
     page_size: int,
@@ -23,7 +25,7 @@ def list_movies(
     cursor: str | None = None,
     after_id: str | None = None,
     **filters: Any,
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /movies."""
     # Connexion also names who is calling, which no cursor may depend on.
     filters = {name: value for name, value in filters.items() if name not in ("user", "token_info")}
@@ -43,7 +45,7 @@ def list_movies(
 
 def list_movie_changes(
     *, since: str, page_size: int, sort: str, desc: bool, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /movies/changes."""
     listing = Listing("changes", sort, desc, {"since": since})
     after = cursors().read(listing, cursor, changes.CHANGE_SORTS[sort].key_type) if cursor else None
@@ -64,14 +66,15 @@ def list_movie_changes(
     )
 
 
-def get_movie(movie_id: str) -> flask.Response:
+@on_event_loop
+def get_movie(movie_id: str) -> ResponseReturnValue:
     """GET /movies/{movie_id}."""
     with reading() as connection:
         row = queries.get_movie(connection, movie_id)
     return json_answer(representations.movie(row), headers=_tell(row.dataset_version))
 
 
-def create_movie(body: dict[str, Any], user: str) -> flask.Response:
+def create_movie(body: dict[str, Any], user: str) -> ResponseReturnValue:
     """POST /movies."""
     with writing() as connection:
 
@@ -83,21 +86,21 @@ def create_movie(body: dict[str, Any], user: str) -> flask.Response:
     return created(answer)
 
 
-def update_movie(movie_id: str, body: dict[str, Any]) -> flask.Response:
+def update_movie(movie_id: str, body: dict[str, Any]) -> ResponseReturnValue:
     """PATCH /movies/{movie_id}."""
     with writing() as connection:
         row = commands.change_movie(connection, movie_id, body)
     return json_answer(representations.movie(row))
 
 
-def delete_movie(movie_id: str) -> flask.Response:
+def delete_movie(movie_id: str) -> ResponseReturnValue:
     """DELETE /movies/{movie_id}."""
     with writing() as connection:
         commands.delete_movie(connection, movie_id)
     return bodiless(204)
 
 
-def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
+def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> ResponseReturnValue:
     """GET /genres."""
     listing = Listing("genres", sort, desc, {})
     after = cursors().read(listing, cursor, queries.GENRE_SORTS[sort].key_type, int) if cursor else None
@@ -106,7 +109,7 @@ def list_genres(*, page_size: int, sort: str, desc: bool, cursor: str | None = N
     return answer_page(listing, page, representations.genres, headers=_version_of(page))
 
 
-def list_datasets(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> flask.Response:
+def list_datasets(*, page_size: int, sort: str, desc: bool, cursor: str | None = None) -> ResponseReturnValue:
     """GET /datasets."""
     listing = Listing("datasets", sort, desc, {})
     after = cursors().read(listing, cursor, dataset_queries.DATASET_SORTS[sort].key_type) if cursor else None
@@ -125,7 +128,7 @@ def list_rejected(
     desc: bool,
     code: str | None = None,
     cursor: str | None = None,
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /datasets/{dataset_load_id}/rejected."""
     filters = {"code": code}
     listing = Listing("rejected", sort, desc, {**filters, "dataset_load_id": dataset_load_id})

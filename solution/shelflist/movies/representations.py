@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from marshmallow import fields
 
-from shelflist.shared.representing import Derived, RowSchema
+from shelflist.shared.representing import Derived, RowSchema, Text, Whole
 from shelflist.shared.timestamps import Timestamp
 
 Body = dict[str, Any]
@@ -43,16 +43,16 @@ class MovieSchema(RowSchema):
         ordered = True
 
     id = fields.String()
-    title = fields.String()
-    original_title = fields.String()
-    year = fields.Integer()
-    runtime = fields.Integer()
+    title = Text()
+    original_title = Text()
+    year = Whole()
+    runtime = Whole()
     rating = fields.Float()
-    votes = fields.Integer()
-    genres = fields.List(fields.String())
-    imdb_id = fields.String()
+    votes = Whole()
+    genres = fields.List(Text())
+    imdb_id = Text()
     imdb_link = Derived(_link, attribute="imdb_id")
-    source = fields.String()
+    source = Text()
     created_at = Timestamp()
     updated_at = Timestamp()
 

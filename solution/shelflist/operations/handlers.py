@@ -6,13 +6,14 @@ from typing import Any
 import flask
 import orjson
 import yaml
+from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
 from shelflist.shared.problems import NotFound, Problem, all_problems
 from shelflist.shared.responses import bodiless, conditional, json_answer, preferred_media_type
 
 
-def ping() -> flask.Response:
+def ping() -> ResponseReturnValue:
     """GET and POST /ping."""
     return flask.Response(b'{"message":"Pong!"}', mimetype="application/json", headers={"Cache-Control": "no-store"})
 
@@ -20,29 +21,29 @@ def ping() -> flask.Response:
 post_ping = ping
 
 
-def get_limits() -> flask.Response:
+def get_limits() -> ResponseReturnValue:
     """GET /limits."""
     return json_answer(flask.current_app.extensions["shelflist.limits"])
 
 
-def redirect_home() -> flask.Response:
+def redirect_home() -> ResponseReturnValue:
     """GET /."""
     has_docs = flask.current_app.extensions["shelflist.has_docs"]
     return bodiless(302, {"Location": "/docs/" if has_docs else "/openapi.json"})
 
 
-def get_openapi_json() -> flask.Response:
+def get_openapi_json() -> ResponseReturnValue:
     """GET /openapi.json."""
     return conditional(flask.Response(orjson.dumps(_document()), mimetype="application/json"))
 
 
-def get_openapi_yaml() -> flask.Response:
+def get_openapi_yaml() -> ResponseReturnValue:
     """GET /openapi.yaml."""
     text = yaml.safe_dump(_document(), sort_keys=False, allow_unicode=True, width=120)
     return conditional(flask.Response(text, mimetype="application/yaml"))
 
 
-def get_problem(slug: str) -> flask.Response:
+def get_problem(slug: str) -> ResponseReturnValue:
     """GET /problems/{slug}."""
     found = next((problem for problem in all_problems() if problem.slug == slug), None)
     if found is None:

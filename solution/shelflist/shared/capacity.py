@@ -23,8 +23,10 @@ ENGINE = 4
 QUEUE = 4
 """Connections of the pool by which a worker takes jobs."""
 
-# The probe's, and the one that tells whether anything has changed.
-_BESIDE_THE_POOL = 2
+LOOP_CONNECTIONS = 4
+"""Connections of one server process for handlers that run on the event loop."""
+# Besides, the probe's, and the one that tells whether anything has changed.
+_BESIDE_THE_POOL = LOOP_CONNECTIONS + 2
 _LISTENING = 1
 # The session that holds the load's lock, and the one that builds beside it.
 _OF_A_LOAD = 2

@@ -40,6 +40,9 @@ class DatabaseError(Notice):
 # The type's number in every PostgreSQL (pg_type.dat).
 _UUID_TEXT = new_type((2950,), "UUID_TEXT", lambda value, _cursor: value)
 
+# admin_shutdown, crash_shutdown and their like.
+_SHUTDOWN = "57P"
+
 _KEEP_ALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
@@ -79,12 +82,9 @@ def create_engine(url: str, application: str) -> sa.Engine:
     return engine
 
 
-def read_uuids_as_text(engine: sa.Engine) -> None:
-    """Have the driver leave UUIDs the text that they come as, and that answers carry."""
-
-    @sa.event.listens_for(engine, "connect")
-    def register(connection: Any, _record: Any) -> None:
-        register_type(_UUID_TEXT, connection)
+def read_uuids_as_text(connection: Any, _record: Any = None) -> None:
+    """Have a driver's connection leave UUIDs the text that they come as, and that answers carry."""
+    register_type(_UUID_TEXT, connection)
 
 
 def notice_lost_connections(engine: sa.Engine) -> None:
@@ -110,7 +110,8 @@ def is_connection_lost(error: BaseException) -> bool:
     if isinstance(error, sa.exc.DBAPIError):
         return error.connection_invalidated
     # SQLAlchemy lets some of the driver's own through.
-    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and error.pgcode is None
+    is_disconnect = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and error.pgcode is None
+    return is_disconnect or (isinstance(error, psycopg2.Error) and str(error.pgcode).startswith(_SHUTDOWN))
 
 
 def _is_readable(descriptor: int) -> bool:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from .exports import as_csv, as_ndjson, whole_list
 from .paging import Cursors, Listing, Page, Position
-from .responses import list_answer, preferred_media_type, stream_answer
+from .responses import WholeAnswer, list_answer, preferred_media_type, stream_answer
 
 Bodies = list[dict[str, Any]]
 Represent = Callable[[Sequence[sa.Row[Any]]], Bodies]
@@ -23,7 +23,7 @@ def cursors() -> Cursors:
 
 def answer_page(
     listing: Listing, page: Page, represent: Represent, *, headers: Headers | None = None, **more: Any
-) -> flask.Response:
+) -> WholeAnswer:
     """Return one page of the list, whose name is its plural key."""
     next_cursor = cursors().write(listing, page.next) if page.next is not None else None
     return list_answer(listing.name, represent(page.rows), next_cursor, headers=headers, **more)
@@ -38,7 +38,7 @@ def answer_list(
     after: Position | None,
     page_size: int,
     headers_of: Callable[[Page | None], Headers] = lambda _: {},
-) -> flask.Response:
+) -> WholeAnswer | flask.Response:
     """Return the page behind `after`, or all that follows it where the caller accepts a stream.
 
     `columns` are those of CSV. `headers_of` is asked for the answer's own headers: of the first page that was read, or

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from itsdangerous import BadData, Signer, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from .problems import CursorMismatch, InvalidCursor
+from .texts import parameter
 
 Key = str | int | Decimal | datetime
 Parse = Callable[[Any], Any]
@@ -93,17 +94,21 @@ class Keyset:
             rows = self._across(connection, statement, after, limit)
         return page_of(rows, page_size)
 
-    def gather(self, connection: sa.Connection, statement: sa.Select[Any], page_size: int) -> Page:
-        """Return the first page of `statement`, sorted out of all the rows that it finds: for lists that are short.
+    def gathered(self, statement: sa.Select[Any], limit: Limit) -> sa.Select[Any]:
+        """Return the first `limit` rows of `statement`, sorted out of all that it finds: for lists that are short.
 
         `following` tells which rows stand behind a position.
         """
-        # No index is in the order of a function, so the planner does not walk along one instead.
+        order = self.order_of_all(self.sort.column, self.id)
+        return self._keyed(statement).order_by(*order).limit(limit)
+
+    def order_of_all(
+        self, key: sa.ColumnElement[Any], row_id: sa.ColumnElement[Any]
+    ) -> Sequence[sa.ColumnElement[Any]]:
+        """Return the order of both segments over columns that hold the sort value and the id; no index is in it."""
+        # Nor may the planner walk along one instead of sorting: a function is what it does not see through.
         direction = sa.desc if self.desc else sa.asc
-        key = sa.func.coalesce(self.sort.column, self.sort.column)
-        order = (direction(key).nulls_last(), direction(self.id))
-        rows = connection.execute(self._keyed(statement).order_by(*order).limit(page_size + 1)).all()
-        return page_of(rows, page_size)
+        return direction(sa.func.coalesce(key, key)).nulls_last(), direction(row_id)
 
     def following(self, after: Position) -> sa.ColumnElement[bool]:
         """Return whether a row stands behind `after`, in whichever segment."""
@@ -136,8 +141,8 @@ class Keyset:
         """Return a position whose values are the parameters `after_key` and `after_id`, in one of the segments."""
         if place == "start":
             return None
-        key: Any = sa.bindparam("after_key", type_=self.sort.column.type) if place == "values" else None
-        row_id: Any = sa.bindparam("after_id", type_=self.id.type)
+        key: Any = parameter("after_key", self.sort.column.type) if place == "values" else None
+        row_id: Any = parameter("after_id", self.id.type)
         return Position(key, row_id)
 
     def bound(self, key: Key | None) -> sa.ColumnElement[Any]:
@@ -189,6 +194,11 @@ class Keyset:
         return statement.add_columns(self.sort.column.label("page_key"), self.id.label("page_id"))
 
 
+def place_of(position: Position | None) -> Place:
+    """Return in which segment a position stands."""
+    return "start" if position is None else "nulls" if position.key is None else "values"
+
+
 def _is_among_nulls(position: Position | None) -> bool:
     return position is not None and position.key is None
 
@@ -217,8 +227,7 @@ class Listing:
     def fingerprint(self) -> str:
         """The same 16 characters for the same list, sort, direction and filters."""
         given = {name: value for name, value in self.filters.items() if value is not None}
-        text = json.dumps([self.name, self.sort, self.desc, given], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _fingerprint(json.dumps([self.name, self.sort, self.desc, given], sort_keys=True, default=str))
 
 
 class Cursors:
@@ -261,6 +270,11 @@ class Cursors:
             raise InvalidCursor(unknown) from error
 
 
+@lru_cache(1_000)
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _parsed(plain: Any, key_type: type) -> Key:
     if type(plain) is not (int if key_type is int else str):
         raise TypeError(f"{plain!r} is not how a cursor holds {key_type.__name__}")
@@ -282,6 +296,9 @@ class _Serializer(URLSafeSerializer):
     def _signer(self) -> Signer:
         key = super().make_signer().derive_key()
         return Signer(key, salt=self.salt, key_derivation="none", **self.signer_kwargs)
+
+    def loads(self, s: str | bytes, salt: str | bytes | None = None, **_: Any) -> Any:  # noqa: ARG002 - the base's
+        return self.load_payload(self._signer.unsign(s))
 
     def dump_payload(self, obj: Any) -> bytes:
         plain = orjson.dumps(obj)

@@ -3,15 +3,21 @@
 Making, compiling and planning the statement of a page takes several times as long as reading it.
 """
 
+import asyncio
 import re
+from collections import namedtuple
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from .asynchronous import AsyncConnection, AsyncPool, Rows
+from .database import is_connection_lost
+from .event_loop import LoopConnection, NeedsThread, wait_for
 from .paging import Keyset, Page, Place, Position, page_of
 
 MOST_PREPARED = 64
@@ -36,11 +42,15 @@ Key = tuple[tuple[str, ...], Hashable]
 """The tables that a statement reads and that loads may exchange, and what tells the statement apart from others."""
 
 _TEXTS: dict[Key, _Text] = {}
+_RECORDS: dict[str, Any] = {}
 _NUMBERS = count()
 
 
 def fetch_prepared(
-    connection: sa.Connection, key: Key, build: Callable[[], sa.Select[Any]], parameters: Mapping[str, Any]
+    connection: sa.Connection | LoopConnection,
+    key: Key,
+    build: Callable[[], sa.Select[Any]],
+    parameters: Mapping[str, Any],
 ) -> Sequence[sa.Row[Any]]:
     """Return all rows of the statement that `build` returns, which is asked for it once for each `key`.
 
@@ -54,6 +64,8 @@ def fetch_prepared(
         # Another thread may make the same at this moment; never may two texts have one name.
         text = _TEXTS[key] = _make_text(f"shelflist_{next(_NUMBERS)}", tables, build(), connection.dialect)
     values = {**text.constants, **parameters}
+    if isinstance(connection, LoopConnection):
+        return wait_for(_fetch_on_loop(connection.pool, text, values))
     prepared: set[str] = connection.info.setdefault(_PREPARED, set())
     is_possible = text.name in prepared or len(prepared) < MOST_PREPARED
     # In a transaction, what fails could not be followed by another try.
@@ -68,6 +80,42 @@ def fetch_prepared(
         if getattr(error.orig, "pgcode", None) not in _SESSION_CHANGED:
             raise
         return connection.exec_driver_sql(text.plain, values).all()
+
+
+async def _fetch_on_loop(pool: AsyncPool, text: _Text, values: Mapping[str, Any]) -> Sequence[Any]:
+    connection = await pool.take()
+    if connection is None:
+        raise NeedsThread
+    try:
+        rows = await _fetch_prepared_on_loop(connection, text, values)
+        record: Any = _RECORDS.get(text.name)
+        if record is None:
+            record = _RECORDS[text.name] = namedtuple("Record", connection.names)
+        return [record._make(row) for row in rows]
+    except asyncio.CancelledError:
+        # Its answer is still to come.
+        connection.close()
+        raise
+    except psycopg2.Error as error:
+        if is_connection_lost(error):
+            raise NeedsThread from error
+        raise
+    finally:
+        pool.give_back(connection)
+
+
+async def _fetch_prepared_on_loop(connection: AsyncConnection, text: _Text, values: Mapping[str, Any]) -> Rows:
+    try:
+        if text.name not in connection.prepared:
+            if len(connection.prepared) == MOST_PREPARED:
+                return await connection.execute(text.plain, values)
+            await connection.execute(text.prepare)
+            connection.prepared.add(text.name)
+        return await connection.execute(text.execute, values)
+    except psycopg2.Error as error:
+        if error.pgcode not in _SESSION_CHANGED:
+            raise
+        return await connection.execute(text.plain, values)
 
 
 def plain_text(statement: str) -> str:

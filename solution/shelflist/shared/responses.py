@@ -4,12 +4,15 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import flask
 import orjson
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from .idempotency import Answer, Attempt
 from .problems import ServiceUnavailable
@@ -29,16 +32,22 @@ LONG_BODY = "shelflist.long_body"
 """The key in the ASGI scope's extensions under which the edge keeps a list: it sends what handlers leave in it."""
 
 
-def json_answer(body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> flask.Response:
+class WholeAnswer(NamedTuple):
+    """A whole answer, in the form in which Flask takes one from a handler without a Response."""
+
+    body: bytes
+    status: int
+    headers: list[tuple[str, str]]
+
+
+def json_answer(body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> WholeAnswer:
     """Return `body` as JSON with a strong ETag; 304 without a body where the caller has it already."""
     content = orjson.dumps(body)
     tag = hashlib.blake2b(content, digest_size=16).hexdigest()
     own = [("ETag", f'"{tag}"'), ("Cache-Control", "no-cache"), *(headers or {}).items(), ("Vary", "Accept")]
-    if "If-None-Match" in flask.request.headers and flask.request.if_none_match.contains_weak(tag):
-        answer = flask.Response(status=304, headers=own)
-        del answer.headers["Content-Type"]
-        return answer
-    return flask.Response(content, headers=own, mimetype="application/json")
+    if "HTTP_IF_NONE_MATCH" in flask.request.environ and flask.request.if_none_match.contains_weak(tag):
+        return WholeAnswer(b"", 304, own)
+    return WholeAnswer(content, 200, [("Content-Type", "application/json"), *own])
 
 
 def conditional(response: flask.Response, headers: Mapping[str, str] | None = None) -> flask.Response:
@@ -60,7 +69,7 @@ def list_answer(
     *,
     headers: Mapping[str, str] | None = None,
     **more: Any,
-) -> flask.Response:
+) -> WholeAnswer:
     """Return one page of a list, with `Link: <...>; rel="next"` while there is more."""
     link = {"Link": f'<{next_link(next_cursor)}>; rel="next"'} if next_cursor else {}
     return json_answer({plural: rows, "next_cursor": next_cursor, **more}, headers={**link, **(headers or {})})
@@ -98,7 +107,13 @@ def attempt(operation: str, caller: str, body: Any) -> Attempt | None:
 
 def preferred_media_type(*offered: str) -> str:
     """Return which of `offered` the Accept header likes best; the first where it likes none or all the same."""
-    return flask.request.accept_mimetypes.best_match(offered, default=offered[0]) or offered[0]
+    return _preferred(flask.request.environ.get("HTTP_ACCEPT"), offered)
+
+
+@lru_cache(200)
+def _preferred(accepted: str | None, offered: tuple[str, ...]) -> str:
+    accept: MIMEAccept = parse_accept_header(accepted, MIMEAccept)
+    return accept.best_match(offered, default=offered[0]) or offered[0]
 
 
 def is_head() -> bool:

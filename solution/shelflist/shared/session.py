@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import cast
 
 import psycopg2
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 
 from .database import Base, autocommitting
+from .event_loop import current_connection, leave_event_loop
 
 db = SQLAlchemy(model_class=Base)
 
@@ -22,9 +24,10 @@ def reading() -> Iterator[sa.Connection]:
 
     Within a `Snapshot.reads` they all see that one.
     """
-    pinned = _pinned.get()
-    if pinned is not None:
-        yield pinned
+    # On the event loop, one that prepared statements alone may be asked on.
+    given = _pinned.get() or cast("sa.Connection | None", current_connection())
+    if given is not None:
+        yield given
         return
     with autocommitting(db.engine) as connection:
         yield connection
@@ -49,6 +52,7 @@ class Snapshot:
 @contextmanager
 def snapshot() -> Iterator[Snapshot]:
     """Hold a connection, and on it the state of the database at its first statement, until the block ends."""
+    leave_event_loop()
     with db.engine.connect() as connection:
         # The pool's places are for answers that end soon; this one may wait for a slow reader.
         connection.detach()
@@ -60,6 +64,7 @@ def snapshot() -> Iterator[Snapshot]:
 @contextmanager
 def writing() -> Iterator[sa.Connection]:
     """Lend a connection for one transaction, committed at the end and rolled back by any exception."""
+    leave_event_loop()
     with db.engine.connect() as connection:
         # Asked, and replaced where it has gone: unlike a read, a write is not done again by itself.
         try:

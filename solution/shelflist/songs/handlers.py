@@ -4,6 +4,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.lists import answer_list, answer_page, cursors
 from shelflist.shared.paging import Listing, Page, Position
@@ -17,7 +18,7 @@ from .rows import song_of_body
 _MARKDOWN = "text/markdown"
 
 
-def predict_song(body: dict[str, Any]) -> flask.Response:
+def predict_song(body: dict[str, Any]) -> ResponseReturnValue:
     """POST /classifier/predict."""
     song = song_of_body(body)
     with reading() as connection:
@@ -28,7 +29,7 @@ def predict_song(body: dict[str, Any]) -> flask.Response:
     return flask.Response(content, mimetype="application/json")
 
 
-def get_classifier_model() -> flask.Response:
+def get_classifier_model() -> ResponseReturnValue:
     """GET /classifier/model."""
     with reading() as connection:
         model = models.active_model(connection)
@@ -37,7 +38,7 @@ def get_classifier_model() -> flask.Response:
     return json_answer(representations.model(model))
 
 
-def get_song_genres() -> flask.Response:
+def get_song_genres() -> ResponseReturnValue:
     """GET /genre/list."""
     with reading() as connection:
         counts = queries.count_genres(connection)
@@ -46,7 +47,7 @@ def get_song_genres() -> flask.Response:
 
 def list_genre_titles(
     *, genre: str, page_size: int, sort: str, desc: bool, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /genre/title-list."""
     listing = Listing("titles", sort, desc, {"genre": genre})
     after = cursors().read(listing, cursor, queries.TITLE_SORTS[sort].key_type, str) if cursor is not None else None
@@ -57,7 +58,7 @@ def list_genre_titles(
 
 def list_songs(
     *, page_size: int, sort: str, desc: bool, cursor: str | None = None, **parameters: Any
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /songs."""
     # Connexion also names who is calling, which no cursor may depend on.
     filters = {name: parameters.get(name) for name in queries.FILTERS}
@@ -72,21 +73,21 @@ def list_songs(
     return answer_list(listing, read_page, representations.songs, columns=columns, after=after, page_size=page_size)
 
 
-def get_song(trackid: str) -> flask.Response:
+def get_song(trackid: str) -> ResponseReturnValue:
     """GET /songs/{trackid}."""
     with reading() as connection:
         row = queries.get_song(connection, trackid)
     return json_answer(representations.song(row))
 
 
-def update_song(trackid: str, body: dict[str, Any]) -> flask.Response:
+def update_song(trackid: str, body: dict[str, Any]) -> ResponseReturnValue:
     """PATCH /songs/{trackid}."""
     with writing() as connection:
         row = commands.correct_song(connection, trackid, body["genre"])
     return json_answer(representations.song(row))
 
 
-def delete_song(trackid: str) -> flask.Response:
+def delete_song(trackid: str) -> ResponseReturnValue:
     """DELETE /songs/{trackid}."""
     with writing() as connection:
         commands.delete_song(connection, trackid)

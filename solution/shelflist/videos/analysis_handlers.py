@@ -5,6 +5,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.job_bodies import job_body
 from shelflist.shared.jobs import enqueue
@@ -24,20 +25,20 @@ MAX_WAITING = 20
 """Computations of feature importance that may wait or run at once."""
 
 
-def get_confusion_matrix(*, normalize: str, **chosen: Any) -> flask.Response:
+def get_confusion_matrix(*, normalize: str, **chosen: Any) -> ResponseReturnValue:
     """GET /videos/analysis/confusion-matrix."""
     compared = _compare(**chosen)
     body = representations.confusion_matrix(compared, normalize)
     return _answer(body, lambda: charts.confusion_matrix(body, representations.accuracies(compared)))
 
 
-def get_performance_metrics(**chosen: Any) -> flask.Response:
+def get_performance_metrics(**chosen: Any) -> ResponseReturnValue:
     """GET /videos/analysis/performance-metrics."""
     body = representations.performance_metrics(_compare(**chosen))
     return _answer(body, lambda: charts.performance_metrics(body))
 
 
-def get_feature_importance(*, target: str, seed: int, top: int, **given: str) -> flask.Response:
+def get_feature_importance(*, target: str, seed: int, top: int, **given: str) -> ResponseReturnValue:
     """GET /videos/analysis/feature-importance."""
     filters = _filters(given)
     arguments = importance_arguments(target, seed, filters)
@@ -82,7 +83,7 @@ def _filters(given: dict[str, str]) -> queries.AnalysisFilters:
     return queries.AnalysisFilters(given.get("tvshow"), **moments)
 
 
-def _enqueue(arguments: dict[str, Any]) -> flask.Response:
+def _enqueue(arguments: dict[str, Any]) -> ResponseReturnValue:
     with writing() as connection:
         job = enqueue(connection, KIND, arguments, limit=MAX_WAITING)
     response = flask.Response(orjson.dumps(job_body(job)), status=202, mimetype="application/json")
@@ -91,7 +92,7 @@ def _enqueue(arguments: dict[str, Any]) -> flask.Response:
     return response
 
 
-def _answer(body: dict[str, Any], draw: Callable[[], charts.Chart]) -> flask.Response:
+def _answer(body: dict[str, Any], draw: Callable[[], charts.Chart]) -> ResponseReturnValue:
     media_type = preferred_media_type("application/json", *FORMATS)
     if media_type not in FORMATS:
         return json_answer(body)

@@ -4,6 +4,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.idempotency import Answer, once
 from shelflist.shared.responses import attempt, created
@@ -18,17 +19,17 @@ from .batch_rows import Reader, csv_rows, ndjson_rows
 _LOCK_PATIENCE = 6
 
 
-def upload_videos_csv(*, on_conflict: OnConflict, mode: str, dry_run: bool, user: str) -> flask.Response:
+def upload_videos_csv(*, on_conflict: OnConflict, mode: str, dry_run: bool, user: str) -> ResponseReturnValue:
     """POST /videos/batch/csv."""
     return _upload("POST /videos/batch/csv", csv_rows, _options(on_conflict, mode, dry_run), user)
 
 
-def upload_videos_ndjson(*, on_conflict: OnConflict, mode: str, dry_run: bool, user: str) -> flask.Response:
+def upload_videos_ndjson(*, on_conflict: OnConflict, mode: str, dry_run: bool, user: str) -> ResponseReturnValue:
     """POST /videos/batch/ndjson."""
     return _upload("POST /videos/batch/ndjson", ndjson_rows, _options(on_conflict, mode, dry_run), user)
 
 
-def _upload(operation: str, read: Reader, options: Options, user: str) -> flask.Response:
+def _upload(operation: str, read: Reader, options: Options, user: str) -> ResponseReturnValue:
     # Not Flask's stream, which is empty where the body has no announced length.
     stream: Any = flask.request.environ["wsgi.input"]
     directory = flask.current_app.extensions["shelflist.uploads"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.idempotency import Answer, once
 from shelflist.shared.lists import answer_list, cursors
@@ -22,7 +23,7 @@ _NEWEST = Listing("videos", "published_at", True, dict.fromkeys(queries.FILTERS)
 
 def list_videos(
     *, page_size: int, sort: str, desc: bool, cursor: str | None = None, **parameters: Any
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /videos."""
     # Connexion also names who is calling, which no cursor may depend on.
     filters = {name: parameters.get(name) for name in queries.FILTERS}
@@ -39,7 +40,7 @@ def list_videos(
     return answer_list(listing, read_page, representations.videos, columns=columns, after=after, page_size=page_size)
 
 
-def create_video(body: dict[str, Any], user: str) -> flask.Response:
+def create_video(body: dict[str, Any], user: str) -> ResponseReturnValue:
     """POST /videos."""
     with _announced(), writing() as connection:
 
@@ -51,35 +52,35 @@ def create_video(body: dict[str, Any], user: str) -> flask.Response:
     return created(answer)
 
 
-def get_video(content_id: str, fields: list[str] | None = None) -> flask.Response:
+def get_video(content_id: str, fields: list[str] | None = None) -> ResponseReturnValue:
     """GET /videos/{content_id}."""
     with reading() as connection:
         row = queries.get_video(connection, content_id)
     return json_answer(representations.video(row, fields))
 
 
-def update_video(content_id: str, body: dict[str, Any]) -> flask.Response:
+def update_video(content_id: str, body: dict[str, Any]) -> ResponseReturnValue:
     """PATCH /videos/{content_id}."""
     with _announced(), writing() as connection:
         row = commands.change_video(connection, content_id, body)
     return json_answer(representations.video(row))
 
 
-def delete_video(content_id: str) -> flask.Response:
+def delete_video(content_id: str) -> ResponseReturnValue:
     """DELETE /videos/{content_id}."""
     with _announced(), writing() as connection:
         commands.delete_video(connection, content_id)
     return bodiless(204)
 
 
-def get_similar_videos(content_id: str, limit: int) -> flask.Response:
+def get_similar_videos(content_id: str, limit: int) -> ResponseReturnValue:
     """GET /videos/{content_id}/similar."""
     with reading() as connection:
         found = similarity.similar_videos(connection, content_id, limit)
     return json_answer({"videos": representations.similar_videos(found)})
 
 
-def _newest_page(read_page: Callable[[Position | None, int], Page], page_size: int) -> flask.Response:
+def _newest_page(read_page: Callable[[Position | None, int], Page], page_size: int) -> ResponseReturnValue:
     def read() -> newest.Page:
         page = read_page(None, page_size)
         next_cursor = cursors().write(_NEWEST, page.next) if page.next is not None else None

@@ -15,6 +15,10 @@ def configured(**values: Any) -> Settings:
     return load_settings(_env_file=None, **values)
 
 
+BESIDE = capacity.EXPORTS + capacity.LOOP_CONNECTIONS + 2
+"""Connections of one server process besides its pool: with the probe's, and the one that tells what has changed."""
+
+
 def test_the_defaults_fit_a_postgresql_with_its_defaults() -> None:
     usual = [Limit("max_connections", 97, 0)]
     for part in ("server", "worker"):
@@ -24,13 +28,13 @@ def test_the_defaults_fit_a_postgresql_with_its_defaults() -> None:
 
 def test_every_process_of_the_server_counts_with_its_pool_and_what_is_beside_it() -> None:
     one = capacity.most_connections(configured(web_concurrency=1, database_pool_size=20), "server")
-    assert one == 20 + capacity.EXPORTS + 2
+    assert one == 20 + BESIDE
     assert capacity.most_connections(configured(web_concurrency=5, database_pool_size=20), "server") == 5 * one
 
 
 def test_the_development_server_is_one_process() -> None:
     settings = configured(web_concurrency=8, develop_server=True)
-    assert capacity.most_connections(settings, "server") == 12 + capacity.EXPORTS + 2
+    assert capacity.most_connections(settings, "server") == 12 + BESIDE
 
 
 def test_each_job_that_runs_at_a_time_counts() -> None:
@@ -44,16 +48,16 @@ def test_what_cannot_fit_is_refused_by_the_narrowest_limit() -> None:
     with pytest.raises(TooFewConnections) as refused:
         capacity.refuse(limits, settings, "server")
     assert str(refused.value) == (
-        "the server may need 108 connections (WEB_CONCURRENCY=6, DATABASE_POOL_SIZE=12 and 6 more in each process), "
+        "the server may need 132 connections (WEB_CONCURRENCY=6, DATABASE_POOL_SIZE=12 and 10 more in each process), "
         "and PostgreSQL gives it 100 (CONNECTION LIMIT of the role): lower these settings, or raise that limit"
     )
 
 
 def test_what_fits_exactly_is_not_refused() -> None:
     settings = configured(web_concurrency=1)
-    capacity.refuse([Limit("max_connections", 18, 0)], settings, "server")
+    capacity.refuse([Limit("max_connections", 22, 0)], settings, "server")
     with pytest.raises(TooFewConnections):
-        capacity.refuse([Limit("max_connections", 17, 0)], settings, "server")
+        capacity.refuse([Limit("max_connections", 21, 0)], settings, "server")
 
 
 def test_a_worker_is_refused_by_its_own_setting() -> None:
@@ -87,7 +91,7 @@ def test_the_embedded_postgresql_gives_what_the_settings_need(processes: int) ->
 
 
 def test_the_embedded_postgresql_has_the_usual_limit_where_that_is_enough() -> None:
-    assert capacity.embedded_connections(configured()) == 100
+    assert capacity.embedded_connections(configured(web_concurrency=1)) == 100
 
 
 def test_the_figures_are_those_of_what_they_count() -> None:

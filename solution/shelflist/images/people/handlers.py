@@ -5,6 +5,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.auth import Person, person_of
 from shelflist.shared.idempotency import Answer, once
@@ -21,7 +22,7 @@ from .rules import ONESELF, name_key
 from .tokens import revoke_token
 
 
-def create_user(body: dict[str, Any]) -> flask.Response:
+def create_user(body: dict[str, Any]) -> ResponseReturnValue:
     """POST /users."""
     if not _settings().sign_up:
         raise SignUpClosed
@@ -39,7 +40,7 @@ def create_user(body: dict[str, Any]) -> flask.Response:
     return created(answer)
 
 
-def create_token(body: dict[str, Any]) -> flask.Response:
+def create_token(body: dict[str, Any]) -> ResponseReturnValue:
     """POST /tokens."""
     with reading() as connection:
         found = queries.get_login(connection, body["username"])
@@ -53,7 +54,7 @@ def create_token(body: dict[str, Any]) -> flask.Response:
     return created(Answer(201, {"Cache-Control": "no-store"}, content))
 
 
-def delete_current_token() -> flask.Response:
+def delete_current_token() -> ResponseReturnValue:
     """DELETE /tokens/current."""
     with writing() as connection:
         revoke_token(connection, _token())
@@ -62,7 +63,7 @@ def delete_current_token() -> flask.Response:
 
 def list_users(
     *, page_size: int, sort: str, desc: bool, user: object, q: str | None = None, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /users."""
     filters, viewer = {"q": q}, person_of(user)
     listing = Listing("users", sort, desc, filters)
@@ -72,7 +73,7 @@ def list_users(
     return answer_page(listing, page, representations.users)
 
 
-def get_user(username: str, *, user: object) -> flask.Response:
+def get_user(username: str, *, user: object) -> ResponseReturnValue:
     """GET /users/{username}."""
     viewer = person_of(user)
     with reading() as connection:
@@ -80,7 +81,7 @@ def get_user(username: str, *, user: object) -> flask.Response:
     return json_answer(representations.user(row, viewer))
 
 
-def update_user(username: str, body: dict[str, Any], *, user: Person) -> flask.Response:
+def update_user(username: str, body: dict[str, Any], *, user: Person) -> ResponseReturnValue:
     """PATCH /users/{username}."""
     with reading() as connection:
         row = queries.get_own(connection, username, user)
@@ -90,21 +91,21 @@ def update_user(username: str, body: dict[str, Any], *, user: Person) -> flask.R
     return json_answer(representations.own_user(row))
 
 
-def delete_user(username: str, *, user: Person) -> flask.Response:
+def delete_user(username: str, *, user: Person) -> ResponseReturnValue:
     """DELETE /users/{username}."""
     with writing() as connection:
         commands.delete_user(connection, queries.get_own(connection, username, user).id)
     return bodiless(204)
 
 
-def follow_user(username: str, *, user: Person) -> flask.Response:
+def follow_user(username: str, *, user: Person) -> ResponseReturnValue:
     """PUT /users/{username}/follow."""
     with writing() as connection:
         commands.follow(connection, user.id, queries.get_id(connection, username, user))
     return bodiless(204)
 
 
-def unfollow_user(username: str, *, user: Person) -> flask.Response:
+def unfollow_user(username: str, *, user: Person) -> ResponseReturnValue:
     """DELETE /users/{username}/follow."""
     with writing() as connection:
         commands.unfollow(connection, user.id, queries.get_id(connection, username, user))
@@ -113,7 +114,7 @@ def unfollow_user(username: str, *, user: Person) -> flask.Response:
 
 def list_follower_users(
     username: str, *, page_size: int, sort: str, desc: bool, user: object, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /users/{username}/followers."""
     viewer = person_of(user)
     listing = _follows("followers", username, viewer, sort, desc)
@@ -122,7 +123,7 @@ def list_follower_users(
 
 def list_followed_users(
     username: str, *, page_size: int, sort: str, desc: bool, user: object, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /users/{username}/following."""
     viewer = person_of(user)
     listing = _follows("following", username, viewer, sort, desc)
@@ -131,7 +132,7 @@ def list_followed_users(
 
 def list_mutual_follower_users(
     username: str, *, page_size: int, sort: str, desc: bool, user: Person, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /users/{username}/mutual-followers."""
     listing = _follows(f"mutual-followers {user.id}", username, user, sort, desc)
     return _answer_follows(queries.list_mutual_followers, listing, username, user, cursor=cursor, page_size=page_size)
@@ -139,7 +140,7 @@ def list_mutual_follower_users(
 
 def list_suggested_users(
     *, page_size: int, sort: str, desc: bool, user: Person, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /users/suggestions."""
     listing = Listing("users", sort, desc, {"list": "suggestions", "of": user.id})
     after = cursors().read(listing, cursor, int) if cursor is not None else None
@@ -163,7 +164,7 @@ def _answer_follows(
     *,
     cursor: str | None,
     page_size: int,
-) -> flask.Response:
+) -> ResponseReturnValue:
     key_type = queries.FOLLOW_SORTS[listing.sort].key_type
     after = cursors().read(listing, cursor, key_type) if cursor is not None else None
     order = {"sort": listing.sort, "desc": listing.desc}

@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any
 
-import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.auth import Person, person_of
 from shelflist.shared.idempotency import Answer, once
@@ -25,7 +25,7 @@ def list_posts(
     label: str | None = None,
     cursor: str | None = None,
     user: Any = None,
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /posts."""
     filters = {"username": username, "label": label}
     listing = Listing("posts", sort, desc, filters)
@@ -38,7 +38,7 @@ def list_posts(
 
 def list_following_posts(
     *, page_size: int, sort: str, desc: bool, user: Person, cursor: str | None = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /posts/following."""
     listing = Listing("posts", sort, desc, {"follower": user.id})
     after = cursors().read(listing, cursor, queries.SORTS[sort].key_type) if cursor else None
@@ -50,7 +50,7 @@ def list_following_posts(
 
 def list_most_liked_posts(
     *, page_size: int, sort: str, desc: bool, cursor: str | None = None, user: Any = None
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /posts/most-liked."""
     listing = Listing("posts", sort, desc, {})
     after = cursors().read(listing, cursor, queries.LIKED_SORTS[sort].key_type) if cursor else None
@@ -60,7 +60,7 @@ def list_most_liked_posts(
     return answer_page(listing, page, partial(representations.posts, beside=beside))
 
 
-def create_post(body: dict[str, Any], user: Person) -> flask.Response:
+def create_post(body: dict[str, Any], user: Person) -> ResponseReturnValue:
     """POST /posts."""
     with writing() as connection:
 
@@ -73,7 +73,7 @@ def create_post(body: dict[str, Any], user: Person) -> flask.Response:
     return created(answer)
 
 
-def get_post(post_id: str, user: Any = None) -> flask.Response:
+def get_post(post_id: str, user: Any = None) -> ResponseReturnValue:
     """GET /posts/{post_id}."""
     with reading() as connection:
         row = queries.get_post(connection, post_id)
@@ -81,7 +81,7 @@ def get_post(post_id: str, user: Any = None) -> flask.Response:
     return json_answer(representations.post(row, beside))
 
 
-def update_post(post_id: str, body: dict[str, Any], user: Person) -> flask.Response:
+def update_post(post_id: str, body: dict[str, Any], user: Person) -> ResponseReturnValue:
     """PATCH /posts/{post_id}."""
     with writing() as connection:
         row = commands.change_post(connection, post_id, user.id, body)
@@ -89,21 +89,21 @@ def update_post(post_id: str, body: dict[str, Any], user: Person) -> flask.Respo
     return json_answer(representations.post(row, beside))
 
 
-def delete_post(post_id: str, user: Person) -> flask.Response:
+def delete_post(post_id: str, user: Person) -> ResponseReturnValue:
     """DELETE /posts/{post_id}."""
     with writing() as connection:
         commands.delete_post(connection, post_id, user.id)
     return bodiless(204)
 
 
-def like_post(post_id: str, user: Person) -> flask.Response:
+def like_post(post_id: str, user: Person) -> ResponseReturnValue:
     """PUT /posts/{post_id}/like."""
     with writing() as connection:
         commands.like(connection, post_id, user.id)
     return bodiless(204)
 
 
-def unlike_post(post_id: str, user: Person) -> flask.Response:
+def unlike_post(post_id: str, user: Person) -> ResponseReturnValue:
     """DELETE /posts/{post_id}/like."""
     with writing() as connection:
         commands.unlike(connection, post_id, user.id)

@@ -2,6 +2,7 @@
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared.auth import Person
 from shelflist.shared.idempotency import Answer
@@ -14,7 +15,7 @@ from ..store import Store
 from . import commands, queries, representations
 
 
-def create_post_link(post_id: str, user: Person) -> flask.Response:
+def create_post_link(post_id: str, user: Person) -> ResponseReturnValue:
     """POST /posts/{post_id}/link."""
     with writing() as connection:
         link_id, is_new = commands.add_link(connection, post_id, user.id)
@@ -22,14 +23,14 @@ def create_post_link(post_id: str, user: Person) -> flask.Response:
     return created(Answer(201 if is_new else 200, {"Location": f"/shared/{link_id}"}, orjson.dumps(link)))
 
 
-def delete_post_link(post_id: str, user: Person) -> flask.Response:
+def delete_post_link(post_id: str, user: Person) -> ResponseReturnValue:
     """DELETE /posts/{post_id}/link."""
     with writing() as connection:
         commands.delete_link(connection, post_id, user.id)
     return bodiless(204)
 
 
-def get_shared_post(link_id: str) -> flask.Response:
+def get_shared_post(link_id: str) -> ResponseReturnValue:
     """GET /shared/{link_id}."""
     with reading() as connection:
         row = queries.get_shared_post(connection, link_id)
@@ -37,7 +38,7 @@ def get_shared_post(link_id: str) -> flask.Response:
     return json_answer(representations.shared_post(row, beside, link_id))
 
 
-def get_shared_post_content(link_id: str, size: str) -> flask.Response:
+def get_shared_post_content(link_id: str, size: str) -> ResponseReturnValue:
     """GET /shared/{link_id}/content."""
     with reading() as connection:
         variant = queries.get_shared_variant(connection, link_id, size)

@@ -5,6 +5,7 @@ from typing import Any
 
 import flask
 import orjson
+from flask.typing import ResponseReturnValue
 
 from shelflist.shared import clock
 from shelflist.shared.idempotency import Answer, once
@@ -26,7 +27,7 @@ def list_feeds(
     enabled: bool | None = None,
     q: str | None = None,
     cursor: str | None = None,
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /feeds."""
     filters = {"enabled": enabled, "q": q}
     listing = Listing("feeds", sort, desc, filters)
@@ -36,7 +37,7 @@ def list_feeds(
     return answer_page(listing, page, representations.feeds)
 
 
-def create_feed(body: dict[str, Any], user: str) -> flask.Response:
+def create_feed(body: dict[str, Any], user: str) -> ResponseReturnValue:
     """POST /feeds."""
     with writing() as connection:
 
@@ -48,28 +49,28 @@ def create_feed(body: dict[str, Any], user: str) -> flask.Response:
     return created(answer)
 
 
-def get_feeds_quota() -> flask.Response:
+def get_feeds_quota() -> ResponseReturnValue:
     """GET /feeds/quota."""
     with reading() as connection:
         found = read_quota(connection, _settings(), clock.now())
     return json_answer(representations.quota(found))
 
 
-def get_feed(feed_id: str) -> flask.Response:
+def get_feed(feed_id: str) -> ResponseReturnValue:
     """GET /feeds/{feed_id}."""
     with reading() as connection:
         row = queries.get_feed(connection, feed_id)
     return json_answer(representations.feed(row))
 
 
-def update_feed(feed_id: str, body: dict[str, Any]) -> flask.Response:
+def update_feed(feed_id: str, body: dict[str, Any]) -> ResponseReturnValue:
     """PATCH /feeds/{feed_id}."""
     with writing() as connection:
         row = commands.change_feed(connection, feed_id, body, _settings().time_delay)
     return json_answer(representations.feed(row))
 
 
-def delete_feed(feed_id: str) -> flask.Response:
+def delete_feed(feed_id: str) -> ResponseReturnValue:
     """DELETE /feeds/{feed_id}."""
     with writing() as connection:
         commands.delete_feed(connection, feed_id)
@@ -84,7 +85,7 @@ def list_feed_runs(
     desc: bool,
     outcome: str | None = None,
     cursor: str | None = None,
-) -> flask.Response:
+) -> ResponseReturnValue:
     """GET /feeds/{feed_id}/runs."""
     filters = {"outcome": outcome}
     listing = Listing("runs", sort, desc, {**filters, "feed_id": feed_id})
@@ -94,7 +95,7 @@ def list_feed_runs(
     return answer_page(listing, page, representations.runs)
 
 
-def get_feed_statistics(feed_id: str, days: int) -> flask.Response:
+def get_feed_statistics(feed_id: str, days: int) -> ResponseReturnValue:
     """GET /feeds/{feed_id}/statistics."""
     today = clock.now().date()
     first = today - timedelta(days=days - 1)
