@@ -3,8 +3,10 @@
 import asyncio
 import os
 import random
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -181,6 +183,53 @@ def test_the_patience_ends_with_its_statement(sessions: Sessions) -> None:
         # Past the moment at which either would have been given up.
         await asyncio.sleep(1.1)
         assert connection.is_open
+        connection.close()
+
+    on_a_loop(work)
+
+
+@contextmanager
+def many_descriptors(count: int) -> Iterator[None]:
+    """Hold so many open files, as a server with as many callers does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * count:
+        pytest.skip(f"the system gives a process {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * count), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(count)]
+    yield
+    for descriptor in held:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_process_with_many_callers_connects(sessions: Sessions) -> None:
+    async def work() -> None:
+        connection = await connected(sessions)
+        assert list(await connection.execute("SELECT 1")) == [(1,)]
+        connection.close()
+
+    with many_descriptors(1_100):
+        on_a_loop(work)
+
+
+def test_a_value_that_python_cannot_hold_fails_at_once(sessions: Sessions) -> None:
+    async def work() -> None:
+        connection = await connected(sessions)
+        with pytest.raises(ValueError, match="year"):
+            await connection.execute("SELECT CAST('10000-01-01' AS date)")
+
+    on_a_loop(work)
+
+
+@pytest.mark.parametrize("value", ["\0", "\ud800"])
+def test_a_value_that_cannot_be_sent_leaves_the_connection_as_it_was(value: str, sessions: Sessions) -> None:
+    async def work() -> None:
+        connection = await connected(sessions, patience=0.5)
+        with pytest.raises(ValueError):
+            await connection.execute("SELECT %(value)s", {"value": value})
+        # Nothing is left that would end the connection later.
+        await asyncio.sleep(1)
+        assert list(await connection.execute("SELECT 1")) == [(1,)]
         connection.close()
 
     on_a_loop(work)

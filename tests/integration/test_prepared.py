@@ -114,3 +114,17 @@ def test_tables_in_the_place_of_others_are_read(connection: sa.Connection) -> No
         ):
             transaction.execute(sa.text(statement))
     assert first_titles(connection) == [f"Movie {n}" for n in range(16, 26)]
+
+
+def test_a_session_that_another_process_had_is_not_taken_at_its_names(
+    connection: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = first_titles(connection)
+    with autocommitting(connection.engine) as lent:
+        # Another process, which asks for another list first.
+        monkeypatch.setattr(prepared, "_TEXTS", {})
+        first_titles(lent, "votes")
+        monkeypatch.undo()
+        # A pooler gives the first process that session, where it believes to be on its own.
+        lent.info["shelflist.prepared"] = set(connection.info["shelflist.prepared"])
+        assert first_titles(lent) == expected

@@ -261,6 +261,7 @@ class Handlers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
+            self._connection.pool.close()
             return
         extensions = scope["extensions"]
         operation_id = extensions[ROUTING_CONTEXT]["operation_id"]

@@ -17,6 +17,7 @@ RETRY_SECONDS = 1.0
 WAIT_SECONDS = 1.0
 """How long a connection of the pool is waited for."""
 _CONNECT_SECONDS = 5
+_EVENTS = {psycopg2.extensions.POLL_READ: select.POLLIN, psycopg2.extensions.POLL_WRITE: select.POLLOUT}
 _SENT_AT_ONCE = 4096
 """Bytes that the system takes without waiting."""
 
@@ -61,13 +62,16 @@ class AsyncConnection:
             self._cursor.execute(statement, values)
         except psycopg2.Error as error:
             self._fail(error)
+        except Exception as error:
+            # Values that no statement can hold: nothing was sent.
+            self._settle(None, error)
         else:
             # Mostly all of it has been sent, and nothing has come yet.
             if len(self._cursor.query) > _SENT_AT_ONCE:
                 self._advance()
         return answer
 
-    def close(self, error: psycopg2.Error | None = None) -> None:
+    def close(self, error: Exception | None = None) -> None:
         """End the session; a statement that runs fails."""
         if self.is_open:
             self.is_open = False
@@ -85,8 +89,11 @@ class AsyncConnection:
                 self._settle(self._cursor.fetchall() if self._cursor.description else [], None)
         except psycopg2.Error as error:
             self._fail(error)
-            return
-        self._watch_writing(state == psycopg2.extensions.POLL_WRITE)
+        except Exception as error:
+            # A value that Python cannot hold, such as a date in the year 10000.
+            self.close(error)
+        else:
+            self._watch_writing(state == psycopg2.extensions.POLL_WRITE)
 
     def _watch_writing(self, is_writing: bool) -> None:
         if is_writing != self._is_writing and self.is_open:
@@ -102,7 +109,7 @@ class AsyncConnection:
         else:
             self._settle(None, error)
 
-    def _settle(self, rows: Rows | None, error: psycopg2.Error | None) -> None:
+    def _settle(self, rows: Rows | None, error: Exception | None) -> None:
         answer, self._answer = self._answer, None
         if self._timer is not None:
             self._timer.cancel()
@@ -172,6 +179,10 @@ class AsyncPool:
 
     def give_back(self, connection: AsyncConnection) -> None:
         """Take the connection back, or lend it to who waits."""
+        if connection not in self._lent:
+            # Of an event loop that is not served any more.
+            connection.close()
+            return
         self._lent.discard(connection)
         if connection.is_open:
             self._lend(connection)
@@ -196,14 +207,22 @@ class AsyncPool:
     def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
         is_connecting = self._connecting is not None and not self._connecting.done()
         if not is_connecting and len(self._lent) < self._size and loop.time() >= self._not_before:
-            self._connecting = loop.create_task(self._add_connection(loop))
+            self._connecting = loop.create_task(self._add_connections(loop))
 
-    async def _add_connection(self, loop: asyncio.AbstractEventLoop) -> None:
-        connection = await open_connection(self._arguments, patience=self._patience)
-        if connection is None:
+    async def _add_connections(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make a connection, and further ones while somebody waits for them."""
+        while True:
             self._not_before = loop.time() + RETRY_SECONDS
-        else:
+            connection = await open_connection(self._arguments, patience=self._patience)
+            if connection is None:
+                return
+            if loop is not self._loop:
+                connection.close()
+                return
+            self._not_before = 0.0
             self._lend(connection)
+            if not self._waiting or len(self._lent) >= self._size:
+                return
 
 
 def _tell(waiting: "asyncio.Future[Any]", connection: AsyncConnection | None) -> bool:
@@ -218,18 +237,21 @@ async def open_connection(arguments: Mapping[str, Any], *, patience: float) -> A
     try:
         # In a thread: looking the host up blocks.
         driver = await asyncio.to_thread(_connected, arguments)
-    except psycopg2.Error:
+    except (psycopg2.Error, OSError):
         return None
     return AsyncConnection(driver, patience)
 
 
 def _connected(arguments: Mapping[str, Any]) -> Any:
     connection: Any = psycopg2.connect(**arguments, async_=True)
-    while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
-        wanted = [connection.fileno()]
-        is_reading = state == psycopg2.extensions.POLL_READ
-        ready = select.select(wanted if is_reading else [], [] if is_reading else wanted, [], _CONNECT_SECONDS)
-        if not any(ready):
-            connection.close()
-            raise psycopg2.OperationalError("the connection was not made in time")
+    try:
+        while (state := connection.poll()) != psycopg2.extensions.POLL_OK:
+            # Not select(), which knows no descriptors above 1023.
+            poll = select.poll()
+            poll.register(connection.fileno(), _EVENTS[state])
+            if not poll.poll(_CONNECT_SECONDS * 1000):
+                raise psycopg2.OperationalError("the connection was not made in time")
+    except BaseException:
+        connection.close()
+        raise
     return connection

@@ -44,6 +44,8 @@ def answer_list(
     `columns` are those of CSV. `headers_of` is asked for the answer's own headers: of the first page that was read, or
     of None where nothing is read.
     """
+    # Before anything is read: the first time its secret is looked up, which is nothing for the event loop.
+    cursors()
     media_type = preferred_media_type("application/json", "text/csv", "application/x-ndjson")
     if media_type == "application/json":
         page = read_page(after, page_size)

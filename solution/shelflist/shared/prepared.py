@@ -4,11 +4,11 @@ Making, compiling and planning the statement of a page takes several times as lo
 """
 
 import asyncio
+import hashlib
 import re
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import psycopg2
@@ -43,7 +43,6 @@ Key = tuple[tuple[str, ...], Hashable]
 
 _TEXTS: dict[Key, _Text] = {}
 _RECORDS: dict[str, Any] = {}
-_NUMBERS = count()
 
 
 def fetch_prepared(
@@ -61,8 +60,7 @@ def fetch_prepared(
     tables, _ = key
     text = _TEXTS.get(key)
     if text is None:
-        # Another thread may make the same at this moment; never may two texts have one name.
-        text = _TEXTS[key] = _make_text(f"shelflist_{next(_NUMBERS)}", tables, build(), connection.dialect)
+        text = _TEXTS[key] = _make_text(tables, build(), connection.dialect)
     values = {**text.constants, **parameters}
     if isinstance(connection, LoopConnection):
         return wait_for(_fetch_on_loop(connection.pool, text, values))
@@ -123,11 +121,13 @@ def plain_text(statement: str) -> str:
     return next((text.plain for text in _TEXTS.values() if text.execute == statement), statement)
 
 
-def _make_text(name: str, tables: Sequence[str], statement: sa.Select[Any], dialect: sa.Dialect) -> _Text:
+def _make_text(tables: Sequence[str], statement: sa.Select[Any], dialect: sa.Dialect) -> _Text:
     compiled = statement.compile(dialect=dialect)
     plain = str(compiled)
     names = list(dict.fromkeys(_PARAMETER.findall(plain)))
     numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", plain).replace("%%", "%")
+    # By what it says: a pooler may lend this session to another process, which has statements of its own.
+    name = f"shelflist_{hashlib.sha256(numbered.encode()).hexdigest()[:24]}"
     given = ", ".join(f"%({parameter})s" for parameter in names)
     # Locked before, and until the end of both: EXECUTE chooses what it sees before it waits for a load that puts other
     # tables in the place of these, and would read the new ones as they were before they were served.
