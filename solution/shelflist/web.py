@@ -87,7 +87,7 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
     flask_app.extensions["shelflist.cursors"] = _cursors_of(flask_app, settings)
     _add_api(app, document, settings)
     probe = Probe(_engine(flask_app).url)
-    insight = edge.Insight(Health(probe, settings), Metrics(probe), Snapshots(_engine(flask_app).url))
+    insight = edge.Insight(Health(probe, settings), Metrics(probe), Snapshots(_arguments(flask_app, settings)))
     paths = edge.Paths(_methods(document), _uploads(document, settings), _ranged(document), _REMEMBERED)
     return edge.wrap(app, settings, insight, paths)
 
@@ -134,12 +134,17 @@ def _engine(flask_app: Any) -> Any:
 
 def _loop_connection(flask_app: Any, settings: Settings) -> LoopConnection:
     """Return what handlers on the event loop are given, of the same database as the engine."""
-    engine = _engine(flask_app)
-    _, of_url = engine.dialect.create_connect_args(engine.url)
-    arguments = {**of_url, **connect_arguments(settings, "api")}
     # PostgreSQL ends what takes longer; this is for one that does not answer at all.
     patience = settings.statement_seconds + 5
-    return LoopConnection(AsyncPool(arguments, size=LOOP_CONNECTIONS, patience=patience), engine.dialect)
+    pool = AsyncPool(_arguments(flask_app, settings), size=LOOP_CONNECTIONS, patience=patience)
+    return LoopConnection(pool, _engine(flask_app).dialect)
+
+
+def _arguments(flask_app: Any, settings: Settings) -> dict[str, Any]:
+    """Return libpq's parameters of the engine's connections."""
+    engine = _engine(flask_app)
+    _, of_url = engine.dialect.create_connect_args(engine.url)
+    return {**of_url, **connect_arguments(settings, "api")}
 
 
 def _cursors_of(flask_app: Any, settings: Settings) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests.factories.movies import add_movies
+from tests.fixtures.statements import statements
 
 from shelflist.movies import queries
 from shelflist.shared import prepared
@@ -128,3 +129,20 @@ def test_a_session_that_another_process_had_is_not_taken_at_its_names(
         # A pooler gives the first process that session, where it believes to be on its own.
         lent.info["shelflist.prepared"] = set(connection.info["shelflist.prepared"])
         assert first_titles(lent) == expected
+
+
+def test_a_column_that_became_another_type_is_read_as_it_is(connection: sa.Connection) -> None:
+    expected = first_titles(connection)
+    connection.exec_driver_sql("ALTER TABLE movies ALTER COLUMN original_title TYPE varchar(600)")
+    for _ in range(3):
+        assert first_titles(connection) == expected
+
+
+def test_a_statement_that_a_pooler_lent_along_with_the_session_is_executed(connection: sa.Connection) -> None:
+    expected = first_titles(connection)
+    del connection.info["shelflist.prepared"]
+    assert first_titles(connection) == expected
+    with statements() as seen:
+        assert first_titles(connection) == expected
+    # Sent once: as one that is prepared.
+    assert len(seen) == 1

@@ -1,6 +1,6 @@
 """ASGI middleware that every answer passes, errors included."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from starlette.middleware.cors import CORSMiddleware
@@ -37,7 +37,7 @@ class Paths:
     """Those that read multipart bodies, with the most bytes of one."""
     ranged: Iterable[str]
     """Those whose answers come in ranges of bytes."""
-    remembered: Iterable[str]
+    remembered: Collection[str]
     """Those whose answers say nothing but what is in the database, and the same to everybody."""
 
 
@@ -68,7 +68,11 @@ def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> AS
     app = CodedETags(app)
     if settings.remembered_answers_bytes:
         app = RememberedAnswers(
-            app, snapshots=insight.snapshots, paths=paths.remembered, max_bytes=settings.remembered_answers_bytes
+            app,
+            snapshots=insight.snapshots,
+            paths=paths.remembered,
+            others=paths.methods,
+            max_bytes=settings.remembered_answers_bytes,
         )
     app = RequestGuard(app, ranged=paths.ranged)
     app = SlowReaders(app, seconds=settings.body_seconds)

@@ -54,7 +54,7 @@ class Parameter:
     def read(self, texts: Sequence[str]) -> _Read:
         """Return the value that the texts stand for, and what is wrong with it."""
         given = tuple(texts)
-        if sum(map(len, given)) > _LONGEST_REMEMBERED:
+        if sum(map(len, given)) + len(given) > _LONGEST_REMEMBERED:
             return self._read(given)
         value, error = self._remembered(given)
         # Each request gets a list of its own.

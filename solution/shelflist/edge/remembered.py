@@ -1,7 +1,7 @@
 """Answers that are given again as long as nothing in the database has changed."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,7 +34,8 @@ class _Answer:
 
     def size(self, key: _Key) -> int:
         # With the dictionary's place, and the objects that its parts are.
-        return 4_000 + len(self.body) + len(key[1]) + sum(len(value) for _, value in self.headers)
+        pairs = (*self.headers, *key[2])
+        return 4_000 + len(self.body) + len(key[1]) + sum(len(value) for _, value in pairs)
 
 
 class RememberedAnswers:
@@ -46,10 +47,14 @@ class RememberedAnswers:
     was is it given again. See docs/explanation/serving.md.
     """
 
-    def __init__(self, app: ASGIApp, *, snapshots: Snapshots, paths: Iterable[str], max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, snapshots: Snapshots, paths: Collection[str], others: Iterable[str], max_bytes: int
+    ) -> None:
+        """Take the paths whose answers are kept, and the `others` that there are."""
         self.app = app
         self._snapshots = snapshots
         self._literal = {path for path in paths if "{" not in path}
+        self._others = {path for path in others if "{" not in path and path not in paths}
         self._patterns = [path_pattern(path) for path in paths if "{" in path]
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -64,7 +69,9 @@ class RememberedAnswers:
             return
         known = self._answers.get(key)
         if known is not None and known.snapshot == await self._snapshots.current():
-            self._answers.move_to_end(key)
+            # Others may have pushed it out while PostgreSQL was asked.
+            if key in self._answers:
+                self._answers.move_to_end(key)
             await _give(known, scope, send)
         elif HEAD in scope["extensions"] or (known is None and not self._is_asked_again(key)):
             await self.app(scope, receive, send)
@@ -86,7 +93,7 @@ class RememberedAnswers:
         if scope["type"] != "http" or scope["method"] != "GET":
             return None
         path: str = scope["path"]
-        if path not in self._literal and not any(pattern.fullmatch(path) for pattern in self._patterns):
+        if path not in self._literal and not self._is_one_of_many(path):
             return None
         chosen = []
         for name, value in scope["headers"]:
@@ -95,6 +102,9 @@ class RememberedAnswers:
             if name in (b"accept", b"accept-encoding"):
                 chosen.append((name, value))
         return path, scope["query_string"], tuple(chosen)
+
+    def _is_one_of_many(self, path: str) -> bool:
+        return path not in self._others and any(pattern.fullmatch(path) for pattern in self._patterns)
 
     async def _ask(self, key: _Key, scope: Scope, receive: Receive, send: Send) -> None:
         # Of before the rows are read: whatever is committed from here on makes the answer one of the past.

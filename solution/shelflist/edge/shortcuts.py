@@ -54,6 +54,7 @@ MADE_FOR = {"connexion": "3.3.0", "a2wsgi": "1.10.10"}
 """The versions whose private parts these are; a test fails where others are installed."""
 
 _CREDENTIALS = frozenset((b"client-id", b"client-secret", b"authorization"))
+_OF_CALLER = ("user", "token_info")
 _ACCEPTS_NOBODY: dict[str, Any] = {"user": None, "token_info": {}}
 
 
@@ -268,21 +269,25 @@ class Handlers:
         if operation_id is None:
             raise HTTPException(404)
         handler = self._handler(operation_id)
-        arguments = {**extensions[ARGUMENTS], **extensions.get("connexion_context", {})}
+        context = extensions.get("connexion_context", {})
+        # What else stands there is between the layers: a handler that takes everything must not take it for a filter.
+        arguments = extensions[ARGUMENTS] | {name: context[name] for name in _OF_CALLER if name in context}
         loop = asyncio.get_running_loop()
         # What comes with a GET means nothing, and reading it would wait for the event loop.
         body: Any = BytesIO() if scope["method"] == "GET" else Body(loop, receive)  # type: ignore[arg-type]
         environ: Any = build_environ(scope, body)  # type: ignore[arg-type]
         answer = await self._answer_on_loop(handler, arguments, environ)
-        context = contextvars.copy_context()
-        run: Callable[..., Awaitable[Any]] = partial(loop.run_in_executor, self._threads, context.run)  # type: ignore[arg-type]
+        context_run: Any = contextvars.copy_context().run
+        run: Callable[..., Awaitable[Any]] = partial(loop.run_in_executor, self._threads, context_run)
         if answer is None:
             answer = await run(self._answer, handler, arguments, environ)
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         if answer.is_whole:
+            await send(start)
             await send({"type": "http.response.body", "body": answer.chunks})
             return
         try:
+            await send(start)
             while (chunk := await run(next, answer.chunks, None)) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})

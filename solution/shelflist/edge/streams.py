@@ -17,7 +17,7 @@ ABORT = "shelflist.abort"
 class SlowReaders:
     """Sets the Event that streams look at, once the reader disconnects or takes nothing for `seconds`.
 
-    Nothing is raised into the application: its bridge from threads would wait for ever on a sender that has failed.
+    Nothing is raised into the application, which may be within a thread; it sees the Event before its next piece.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -100,7 +100,7 @@ class SteadyStreams:
 class WholeAnswers:
     """Hands on an answer of known length in one message, as compression needs it to leave small ones alone.
 
-    The bridge from threads sends every answer as a stream of unknown end.
+    Swagger UI's files come in pieces.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -35,7 +35,13 @@ class JoinedWrites:
         self._release()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Cut the connection; what is held is not sent."""
+        self._held = b""
+        self._transport.abort()
+
     def _release(self) -> None:
         held, self._held = self._held, b""
-        if held:
+        # A connection that has ended meanwhile takes nothing any more.
+        if held and not self._transport.is_closing():
             self._transport.write(held)

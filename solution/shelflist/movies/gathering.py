@@ -109,4 +109,4 @@ def _cheapest(searches: Sequence[tuple[float, float, int]]) -> tuple[tuple[int, 
             searched.append(number)
             total += share * price
             left *= share
-    return tuple(searched), total + left * ROW_PRICE
+    return tuple(sorted(searched)), total + left * ROW_PRICE

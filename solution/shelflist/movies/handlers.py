@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from flask.typing import ResponseReturnValue
 
-from shelflist.shared.event_loop import on_event_loop
+from shelflist.shared.event_loop import leave_event_loop, on_event_loop
 from shelflist.shared.idempotency import Answer, once
 from shelflist.shared.lists import answer_list, answer_page, cursors
 from shelflist.shared.paging import Listing, Page, Position
@@ -29,6 +29,9 @@ def list_movies(
     """GET /movies."""
     # Connexion also names who is calling, which no cursor may depend on.
     filters = {name: value for name, value in filters.items() if name not in ("user", "token_info")}
+    if any(value is not None for value in filters.values()):
+        # Planned for its values, on a connection of the pool.
+        leave_event_loop()
     wanted = queries.MovieFilters(filters)
     listing = Listing("movies", sort, desc, filters)
     after = _start(listing, cursor, after_id)

@@ -25,8 +25,10 @@ MOST_PREPARED = 64
 
 _PREPARED = "shelflist.prepared"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-# invalid_sql_statement_name, duplicate_prepared_statement: somebody between us and PostgreSQL lends its sessions out.
-_SESSION_CHANGED = ("26000", "42P05")
+_DUPLICATE = "42P05"
+# invalid_sql_statement_name, duplicate_prepared_statement: somebody between us and PostgreSQL lends its sessions out;
+# feature_not_supported: a column is of another type than when the statement was planned.
+_SESSION_CHANGED = ("26000", _DUPLICATE, "0A000")
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ def fetch_prepared(
             prepared.add(text.name)
         return connection.exec_driver_sql(text.execute, values).all()
     except DBAPIError as error:
-        if getattr(error.orig, "pgcode", None) not in _SESSION_CHANGED:
+        code = getattr(error.orig, "pgcode", None)
+        if code not in _SESSION_CHANGED:
             raise
+        _note_change(prepared, text.name, code)
         return connection.exec_driver_sql(text.plain, values).all()
 
 
@@ -113,7 +117,13 @@ async def _fetch_prepared_on_loop(connection: AsyncConnection, text: _Text, valu
     except psycopg2.Error as error:
         if error.pgcode not in _SESSION_CHANGED:
             raise
+        _note_change(connection.prepared, text.name, error.pgcode)
         return await connection.execute(text.plain, values)
+
+
+def _note_change(prepared: set[str], name: str, code: str) -> None:
+    # What has this name says the same, whoever prepared it.
+    (prepared.add if code == _DUPLICATE else prepared.discard)(name)
 
 
 def plain_text(statement: str) -> str:

@@ -14,14 +14,16 @@ import orjson
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from .event_loop import leave_event_loop
 from .idempotency import Answer, Attempt
 from .problems import ServiceUnavailable
 
-# Each export holds one of the server's ten threads for as long as its reader takes.
+# Each export holds a connection, and a snapshot of the database, for as long as its reader takes.
 _EXPORTS = threading.BoundedSemaphore(4)
 
 # What stands in a link as it was given; names in another spelling than their own are not among it.
 _PLAIN_QUERY = re.compile(r"(?:[a-z_]+=(?:[A-Za-z0-9._~+-]|%[0-9A-F]{2})*&?)*")
+_LONGEST_ACCEPT = 500
 _OF_POSITION = ("cursor=", "after_id=")
 
 DISCONNECTED = "shelflist.disconnected"
@@ -107,7 +109,12 @@ def attempt(operation: str, caller: str, body: Any) -> Attempt | None:
 
 def preferred_media_type(*offered: str) -> str:
     """Return which of `offered` the Accept header likes best; the first where it likes none or all the same."""
-    return _preferred(flask.request.environ.get("HTTP_ACCEPT"), offered)
+    accepted = flask.request.environ.get("HTTP_ACCEPT")
+    if accepted is None or len(accepted) <= _LONGEST_ACCEPT:
+        return _preferred(accepted, offered)
+    # Taking it apart takes long, and it hardly comes twice.
+    leave_event_loop()
+    return _preferred.__wrapped__(accepted, offered)
 
 
 @lru_cache(200)
@@ -181,5 +188,7 @@ class _Export:
         if self._open:
             self._open = False
             # Gives back what the rows are read with.
-            self._rest.close()
-            _EXPORTS.release()
+            try:
+                self._rest.close()
+            finally:
+                _EXPORTS.release()

@@ -7,12 +7,13 @@ loader, somebody with psql.
 """
 
 import asyncio
-
-import sqlalchemy as sa
+from collections.abc import Mapping
+from typing import Any
 
 from .asynchronous import RETRY_SECONDS, AsyncConnection, Rows, open_connection
 
-_STATEMENT = "SELECT pg_current_snapshot()::text"
+# With the server's start: a pooler may keep our connection while another server takes the place of the first.
+_STATEMENT = "SELECT concat(pg_current_snapshot(), ' ', pg_postmaster_start_time())"
 _PATIENCE_SECONDS = 1.0
 """How long an answer of the database is waited for; without one nothing is known."""
 
@@ -26,9 +27,9 @@ class Snapshots:
     Nobody waits for an answer to a question that was asked before: what a caller gets was read after its call.
     """
 
-    def __init__(self, url: sa.URL) -> None:
-        dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._arguments = {"dsn": dsn, "application_name": "shelflist-snapshots"}
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        """Take libpq's parameters."""
+        self._arguments = {**arguments, "application_name": "shelflist-snapshots"}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: AsyncConnection | None = None
         self._generation = 0

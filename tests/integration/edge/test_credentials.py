@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 from tests.factories.movies import add_movies
@@ -11,6 +12,7 @@ from tests.fixtures.api import Api, Headers
 from tests.fixtures.problems import problem
 from tests.fixtures.server import Server, run_command, serving
 
+from shelflist.shared import auth
 from shelflist.shared.clients import revoke_client, rotate_client
 from shelflist.shared.settings import load_settings
 
@@ -226,3 +228,14 @@ def test_credentials_are_asked_for_before_the_body_is_looked_at(api: Api) -> Non
 def test_a_client_without_the_scope_read_reads_what_anybody_may(api: Api) -> None:
     headers = api.credentials("writer", ("write",))
     assert api.get("/movies", headers=headers).status_code == 200
+
+
+def test_credentials_that_cannot_be_looked_up_do_not_make_a_stranger(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = api.credentials()
+
+    def away(*_: object) -> None:
+        raise psycopg2.OperationalError("the database is away")
+
+    monkeypatch.setattr(auth, "authenticate", away)
+    assert api.get("/movies", headers=client).status_code == 503
+    assert api.get("/movies").status_code == 200

@@ -172,3 +172,12 @@ def test_a_walk_that_is_cut_off_by_a_new_key_goes_on_after_the_last_movie_seen(
     seen = [movie["id"] for movie in first["movies"]]
     rest = rekeyed.get("/movies", params={"after_id": seen[-1], "page_size": 100}).json()["movies"]
     assert sorted([*seen, *(movie["id"] for movie in rest)]) == sorted(movies)
+
+
+def test_cursors_are_the_same_for_every_caller(api: Api, movies: list[str]) -> None:
+    client, other = api.credentials("first"), api.credentials("second")
+    for given, taken in ((client, {}), ({}, client), (client, other)):
+        cursor = api.get("/movies?page_size=5", headers=given).json()["next_cursor"]
+        answer = api.get(f"/movies?page_size=5&cursor={cursor}", headers=taken)
+        assert answer.status_code == 200
+        assert len(answer.json()["movies"]) == 5

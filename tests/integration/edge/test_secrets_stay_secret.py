@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from tests.fixtures.api import Api
 from tests.fixtures.databases import create_database, drop_database
+from tests.fixtures.logging import configure
 from tests.fixtures.problems import problem
 from tests.fixtures.server import CREDENTIALS, run_command, serving
 
 from shelflist.__main__ import main
 from shelflist.shared.clients import add_client
 from shelflist.shared.database import create_engine
-from shelflist.shared.logs import configure
 from shelflist.shared.settings import load_settings, settings
 
 SECRET = "hunter2-and-then-some-more"

@@ -8,7 +8,11 @@ import sqlalchemy as sa
 from tests.factories.loads import START, serve
 from tests.factories.movies import add_movies
 from tests.fixtures.api import Api
+from tests.fixtures.loops import on_a_loop
 from tests.fixtures.statements import statements
+
+from shelflist.edge.remembered import RememberedAnswers
+from shelflist.edge.remembered import _Answer as Answer
 
 PATHS = ("/movies", "/movies?sort=votes&desc=true&page_size=2", "/movies?q=mov", "/movies?genre=War", "/genres")
 OF_EACH_ANSWER = ("x-request-id",)
@@ -156,3 +160,57 @@ def test_more_answers_than_there_is_room_for_push_the_oldest_out(movie_id: str, 
         with statements() as seen:
             small.get("/movies?page_size=1")
         assert len(seen) > 0
+
+
+def test_an_answer_that_is_pushed_out_while_it_is_asked_about_is_still_given() -> None:
+    given = []
+
+    class Slow:
+        """Snapshots that stay the same; while one is asked for, others push out what is kept."""
+
+        latest = (1, "1:1:")
+
+        async def current(self) -> Any:
+            remembered._answers.clear()
+            return self.latest
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"etag", b'"a"')]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def take(message: Any) -> None:
+        given.append(message)
+
+    async def work() -> None:
+        asked = {"method": "GET", "path": "/movies", "query_string": b"", "headers": []}
+        scope = {"type": "http", "extensions": {}, **asked}
+        for _ in range(3):
+            await remembered(scope, None, take)  # type: ignore[arg-type]
+
+    snapshots: Any = Slow()
+    remembered = RememberedAnswers(app, snapshots=snapshots, paths=["/movies"], others=[], max_bytes=100_000)
+    on_a_loop(work)
+    assert [message.get("body") for message in given] == [None, b"{}"] * 3
+
+
+def test_what_tells_questions_apart_counts_as_well() -> None:
+    kept = RememberedAnswers(None, snapshots=None, paths=[], others=[], max_bytes=50_000)  # type: ignore[arg-type]
+    for number in range(10):
+        key = ("/movies", b"", ((b"accept", str(number).encode() * 20_000),))
+        kept._keep(key, Answer([], b"{}", b'"a"', (1, "1:1:")))
+    assert len(kept._answers) == 2
+
+
+def test_other_paths_that_look_like_a_movie_are_none() -> None:
+    kept = RememberedAnswers(
+        None,  # type: ignore[arg-type]
+        snapshots=None,  # type: ignore[arg-type]
+        paths=["/movies", "/movies/{movie_id}"],
+        others=["/movies", "/movies/changes", "/movies/{movie_id}"],
+        max_bytes=1,
+    )
+    keys = [
+        kept._key({"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []})
+        for path in ("/movies", "/movies/tt0000001", "/movies/changes")
+    ]
+    assert [key is None for key in keys] == [False, False, True]

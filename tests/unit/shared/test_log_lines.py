@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import structlog
 from asgi_correlation_id import correlation_id
+from tests.fixtures.logging import configure
 
-from shelflist.shared.logs import access_logger, configure
+from shelflist.shared.logs import access_logger
 from shelflist.shared.settings import Settings, load_settings
 
 HOSTILE = [
