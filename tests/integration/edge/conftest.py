@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 from tests.fixtures.databases import create_database, drop_database
-from tests.fixtures.logging import configure
+from tests.fixtures.log_settings import configure
 from tests.fixtures.server import Server, serving
 
 from shelflist.shared.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from tests.fixtures.api import Api
 from tests.fixtures.databases import create_database, drop_database
-from tests.fixtures.logging import configure
+from tests.fixtures.log_settings import configure
 from tests.fixtures.problems import problem
 from tests.fixtures.server import CREDENTIALS, run_command, serving
 

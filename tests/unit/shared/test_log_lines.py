@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 from asgi_correlation_id import correlation_id
-from tests.fixtures.logging import configure
+from tests.fixtures.log_settings import configure
 
 from shelflist.shared.logs import access_logger
 from shelflist.shared.settings import Settings, load_settings
