@@ -24,6 +24,8 @@ from shelflist.movies import queries
 from shelflist.movies.tables import movies
 from shelflist.shared.database import autocommitting, create_engine
 from shelflist.shared.paging import Position
+from shelflist.shared.prepared import plain_text
+from shelflist.shared.texts import WALKING
 
 PAGE_SIZE = 10
 DEPTH, ALL = 300_000, 720_000
@@ -76,7 +78,9 @@ def noted() -> Iterator[list[str]]:
     sent: list[str] = []
 
     def note(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        sent.append(cursor.mogrify(statement, parameters).decode())
+        # EXPLAIN takes neither the lock that goes with an EXECUTE nor the setting that goes with a walk.
+        plain = plain_text(statement).removeprefix(WALKING)
+        sent.append(cursor.mogrify(plain, parameters).decode())
 
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     try:
