@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
 
 import psycopg2
 import pytest
@@ -21,8 +20,6 @@ from shelflist.shared.database import is_connection_lost
 
 BUSY = "state = 'active'"
 PATIENT = 60.0
-SIZE = 3
-Arguments = dict[str, Any]
 
 
 @pytest.fixture
@@ -128,7 +125,7 @@ def test_megabytes_arrive_whole_in_both_directions(sessions: Sessions, monkeypat
             # Nothing that pytest would compare letter by letter to tell how they differ.
             is_whole = answered == long
             assert (is_whole, end) == (True, "end")
-            assert True in watched
+            assert any(watched)
             assert not asyncio.get_running_loop().remove_writer(descriptor)
             watched.clear()
         connection.close()
@@ -193,13 +190,16 @@ def many_descriptors(count: int) -> Iterator[None]:
     """Hold so many open files, as a server with as many callers does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2 * count:
+        # Only root may raise that limit.
         pytest.skip(f"the system gives a process {hard} files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * count), hard))
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(count)]
-    yield
-    for descriptor in held:
-        os.close(descriptor)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_process_with_many_callers_connects(sessions: Sessions) -> None:

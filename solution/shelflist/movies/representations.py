@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from marshmallow import fields
 
-from shelflist.shared.representing import Derived, RowSchema, Text, Whole
+from shelflist.shared.representing import Derived, IntegerColumn, RowSchema, TextColumn
 from shelflist.shared.timestamps import Timestamp
 
 Body = dict[str, Any]
@@ -43,16 +43,16 @@ class MovieSchema(RowSchema):
         ordered = True
 
     id = fields.String()
-    title = Text()
-    original_title = Text()
-    year = Whole()
-    runtime = Whole()
+    title = TextColumn()
+    original_title = TextColumn()
+    year = IntegerColumn()
+    runtime = IntegerColumn()
     rating = fields.Float()
-    votes = Whole()
-    genres = fields.List(Text())
-    imdb_id = Text()
+    votes = IntegerColumn()
+    genres = fields.List(TextColumn())
+    imdb_id = TextColumn()
     imdb_link = Derived(_link, attribute="imdb_id")
-    source = Text()
+    source = TextColumn()
     created_at = Timestamp()
     updated_at = Timestamp()
 

@@ -135,6 +135,11 @@ def autocommitting(engine: sa.Engine) -> Iterator[sa.Connection]:
             _end_autocommit(connection, driver)
 
 
+def is_autocommitting(connection: sa.Connection) -> bool:
+    """Tell whether each statement is a transaction of its own, as within `autocommitting`."""
+    return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
+
+
 def _end_autocommit(connection: sa.Connection, driver: Any) -> None:
     if connection.closed or connection.invalidated:
         return

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from .asynchronous import AsyncConnection, AsyncPool, Rows
-from .database import is_connection_lost
+from .database import is_autocommitting, is_connection_lost
 from .event_loop import LoopConnection, NeedsThread, wait_for
-from .paging import Keyset, Page, Place, Position, page_of
+from .paging import Keyset, Page, Position, page_of, place_of
+from .texts import text_of
 
 MOST_PREPARED = 64
 """Statements that a connection keeps prepared, at some ten kilobytes each; further ones are planned each time."""
@@ -69,7 +70,7 @@ def fetch_prepared(
     prepared: set[str] = connection.info.setdefault(_PREPARED, set())
     is_possible = text.name in prepared or len(prepared) < MOST_PREPARED
     # In a transaction, what fails could not be followed by another try.
-    if not is_possible or not getattr(connection.connection.dbapi_connection, "autocommit", False):
+    if not is_possible or not is_autocommitting(connection):
         return connection.exec_driver_sql(text.plain, values).all()
     try:
         if text.name not in prepared:
@@ -132,8 +133,8 @@ def plain_text(statement: str) -> str:
 
 
 def _make_text(tables: Sequence[str], statement: sa.Select[Any], dialect: sa.Dialect) -> _Text:
-    compiled = statement.compile(dialect=dialect)
-    plain = str(compiled)
+    text = text_of(statement, dialect)
+    plain = text.statement
     names = list(dict.fromkeys(_PARAMETER.findall(plain)))
     numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", plain).replace("%%", "%")
     # By what it says: a pooler may lend this session to another process, which has statements of its own.
@@ -143,8 +144,7 @@ def _make_text(tables: Sequence[str], statement: sa.Select[Any], dialect: sa.Dia
     # tables in the place of these, and would read the new ones as they were before they were served.
     lock = f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"
     execute = f"{lock}; EXECUTE {name} ({given})" if names else f"{lock}; EXECUTE {name}"
-    constants = {name: value for name, value in compiled.params.items() if value is not None}
-    return _Text(name, plain, f"PREPARE {name} AS {numbered}", execute, constants)
+    return _Text(name, plain, f"PREPARE {name} AS {numbered}", execute, text.constants)
 
 
 Listing = tuple[Key, Callable[[], sa.Select[Any]], Mapping[str, Any]]
@@ -170,7 +170,7 @@ def fetch_prepared_page(
     if limit is None:
         return None
     (tables, name), statement, parameters = listing
-    place: Place = "start" if after is None else "nulls" if after.key is None else "values"
+    place = place_of(after)
     values = dict(parameters) if after is None else {**parameters, "after_key": after.key, "after_id": after.id}
 
     def build() -> sa.Select[Any]:

@@ -25,11 +25,11 @@ class Derived(fields.Field[Any]):
         return self.convert(value) if value is not None else None
 
 
-class Text(fields.String):
+class TextColumn(fields.String):
     """A column whose values the driver gives as text."""
 
 
-class Whole(fields.Integer):
+class IntegerColumn(fields.Integer):
     """A column whose values the driver gives as integers."""
 
 
@@ -79,7 +79,7 @@ class RowSchema(Schema):
                 of_rows.append((name, field))
             elif column not in columns:
                 continue
-            elif convert is not _nothing:
+            elif convert is not _as_it_is:
                 converted.append((name, convert))
             names.append(name)
             # A place for what a field will make of the whole row.
@@ -112,7 +112,7 @@ def _converter(field: "fields.Field[Any]") -> _Convert | None:
         return None
     if type(field) is fields.List:
         of_item = _converter(field.inner)
-        if of_item is None or of_item is _nothing:
+        if of_item is None or of_item is _as_it_is:
             return of_item
         return partial(_convert_items, of_item)
     return field.convert if isinstance(field, Derived) else _CONVERTERS.get(type(field))
@@ -124,8 +124,8 @@ def _convert_items(convert: _Convert, items: Sequence[Any]) -> list[Any]:
     return list(map(convert, items))
 
 
-def _nothing(value: Any) -> Any:
-    """Stand for the conversion of what is right as it is."""
+def _as_it_is(value: Any) -> Any:
+    """Return what needs no conversion."""
     return value
 
 
@@ -133,8 +133,8 @@ _CONVERTERS: dict[type, _Convert] = {
     fields.String: str,
     fields.Integer: int,
     fields.Float: float,
-    fields.Raw: _nothing,
-    Text: _nothing,
-    Whole: _nothing,
+    fields.Raw: _as_it_is,
+    TextColumn: _as_it_is,
+    IntegerColumn: _as_it_is,
     Timestamp: as_text,
 }

@@ -9,6 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .database import is_autocommitting
+
 # For the statement that follows alone: what is sent at once is one transaction.
 WALKING = "SET LOCAL enable_sort = off; "
 
@@ -30,7 +32,7 @@ class Text:
         """
         statement = self.statement
         # In a transaction that goes on, it would hold for what follows, too.
-        if is_walk and getattr(connection.connection.dbapi_connection, "autocommit", False):
+        if is_walk and is_autocommitting(connection):
             statement = WALKING + statement
         return connection.exec_driver_sql(statement, {**self.constants, **values}).all()
 
