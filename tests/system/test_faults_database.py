@@ -109,9 +109,14 @@ def count(engine: sa.Engine, what: str, **parameters: object) -> int:
 
 def terminate(engine: sa.Engine) -> int:
     """End every connection of the server to the database, and return how many there were."""
-    ended = count(engine, f"(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}) ended")
-    wait_for(lambda: not count(engine, f"pg_stat_activity WHERE {OURS}"), "the connections are gone")
-    return ended
+    with engine.connect() as connection:
+        ended = connection.execute(
+            sa.text(f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}")
+        )
+        pids = [pid for pid, _ in ended]
+    # Those that the server opens meanwhile are new ones.
+    wait_for(lambda: not count(engine, "pg_stat_activity WHERE pid = ANY(:pids)", pids=pids), "the connections are gone")
+    return len(pids)
 
 
 def warm_up(server: Server) -> None:
