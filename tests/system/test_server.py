@@ -151,6 +151,8 @@ def test_a_server_that_is_killed_leaves_a_port_that_the_next_one_can_use(databas
         server.process.wait()
         (tmp_path / "next").mkdir()
         with serving(database_url, tmp_path / "next", PORT=str(server.port)) as following:
+            # Until then, processes of the first may answer.
+            wait_for(lambda: "serving" in following.text(), "it has the port")
             assert ask(following, "/ping").status_code == 200
 
 
