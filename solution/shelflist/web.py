@@ -8,10 +8,8 @@ from typing import Any
 import connexion
 import flask
 import sqlalchemy
-from connexion.exceptions import ProblemException
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from shelflist import edge
@@ -38,7 +36,6 @@ from shelflist.shared.idempotency import RETENTION_HOURS
 from shelflist.shared.metrics import Metrics
 from shelflist.shared.paging import Cursors
 from shelflist.shared.probing import Probe
-from shelflist.shared.problems import Problem, answer_exception
 from shelflist.shared.session import db
 from shelflist.shared.settings import Settings
 from shelflist.shared.textfile import MAX_LINE_BYTES
@@ -93,8 +90,6 @@ def create_app(settings: Settings, database_url: str | None = None) -> ASGIApp:
 
 
 def _add_api(app: connexion.FlaskApp, document: dict[str, Any], settings: Settings) -> None:
-    for error in (Problem, ProblemException, HTTPException, Exception):
-        app.add_error_handler(error, answer_exception)
     resolver = Resolver()
     Handlers.take_over(app, resolver, _loop_connection(app.app, settings))
     app.add_api(

@@ -9,9 +9,8 @@ from starlette_compress import CompressMiddleware, add_compress_type
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from shelflist.shared.health import Health
-from shelflist.shared.logs import access_logger
+from shelflist.shared.logs import AccessLogger
 from shelflist.shared.metrics import Metrics
-from shelflist.shared.problems import MEDIA_TYPE
 from shelflist.shared.settings import Settings
 from shelflist.shared.unchanged import Snapshots
 
@@ -21,7 +20,7 @@ from .observation import AccessLog, CrashGuard, RequestIds
 from .probes import Probes
 from .remembered import RememberedAnswers
 from .routes import HeadAsGet, Routes
-from .streams import SlowReaders, SteadyStreams, WholeAnswers
+from .streams import SlowReaders, SteadyStreams
 
 PAGES = ("/docs/",)
 """Where answers are pages with scripts of ours, not data."""
@@ -52,7 +51,7 @@ class Insight:
 
 def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> ASGIApp:
     """Return `app` behind the whole edge; the last layer added here is the first that a request meets."""
-    for media_type in (MEDIA_TYPE, "application/x-ndjson", "application/yaml", "text/csv"):
+    for media_type in ("application/x-ndjson", "application/yaml", "text/csv"):
         add_compress_type(media_type)
     app = BodyLimit(
         app,
@@ -62,8 +61,7 @@ def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> AS
     )
     app = Probes(app, health=insight.health, metrics=insight.metrics)
     app = Routes(app, methods=paths.methods, page_prefixes=PAGES)
-    app = WholeAnswers(app)
-    app = SteadyStreams(app)
+    app = SteadyStreams(app, paths=paths.ranged)
     app = CompressMiddleware(app, minimum_size=1000)
     app = CodedETags(app)
     if settings.remembered_answers_bytes:
@@ -82,7 +80,7 @@ def wrap(app: ASGIApp, settings: Settings, insight: Insight, paths: Paths) -> AS
     if settings.cors_origins:
         app = _cors(app, settings)
     app = SecurityHeaders(app, page_prefixes=PAGES)
-    app = AccessLog(app, access_logger(settings))
+    app = AccessLog(app, AccessLogger(settings))
     app = RequestIds(app)
     return ProxyHeadersMiddleware(app, trusted_hosts=list(settings.trusted_proxies))  # type: ignore[arg-type, return-value]
 

@@ -8,7 +8,8 @@ import structlog
 from asgi_correlation_id import correlation_id
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shelflist.shared.problems import from_exception
+from shelflist.shared.logs import AccessLogger
+from shelflist.shared.problems import ServiceUnavailable, from_exception
 
 from .asgi import ResponseWatch, answer_problem, header
 
@@ -16,9 +17,10 @@ log = structlog.get_logger(__name__)
 crash_log = structlog.get_logger("shelflist.crash")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_SECRET_NAMES = ("secret", "token", "passw", "authorization", "key")
 # Secrets belong into headers; who puts one into the address anyway shall not find it in the log.
 # All repetitions are bounded: an unbounded one would be tried anew from each character of a long address.
-_SECRET = re.compile(r"((?:secret|token|passw|authorization|key)[^=&]{0,40}=)[^&]*", re.IGNORECASE)
+_SECRET = re.compile(rf"((?:{'|'.join(_SECRET_NAMES)})[^=&]{{0,40}}=)[^&]*", re.IGNORECASE)
 # Whoever has such a link sees the post, whoever reads the log has not been given it.
 _LINK = re.compile(r"^(/shared/)[^/]+")
 _EMAIL = re.compile(r"[^/?&=@]{1,64}(?:@|%40)[^/?&=]{1,254}", re.IGNORECASE)
@@ -32,7 +34,8 @@ def _without_link(path: str) -> str:
 
 
 def _without_secrets(query: str) -> str:
-    return _SECRET.sub(r"\1***", query) if "=" in query else query
+    lower = query.lower()
+    return _SECRET.sub(r"\1***", query) if any(name in lower for name in _SECRET_NAMES) else query
 
 
 def _without_addresses(text: str) -> str:
@@ -70,7 +73,7 @@ class RequestIds:
 class AccessLog:
     """Writes one line for each answer: who asked for what, with which outcome, in how many milliseconds."""
 
-    def __init__(self, app: ASGIApp, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(self, app: ASGIApp, log: AccessLogger) -> None:
         self.app = app
         self.log = log
 
@@ -99,7 +102,7 @@ class AccessLog:
 
 
 class CrashGuard:
-    """Answers what nothing further in has answered; the traceback goes to the log and nowhere else."""
+    """Answers what the application raises with a problem; tracebacks go to the log and nowhere else."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -113,9 +116,12 @@ class CrashGuard:
             await self.app(scope, receive, watch)
         except Exception as error:
             problem = from_exception(error)
-            if problem.status >= 500:
-                crash_log.error("request failed", exc_info=error)
+            if watch.status is None and isinstance(problem, ServiceUnavailable):
+                # In an outage every request fails alike: a traceback each would bury the first.
+                log.warning("request refused", status=problem.status, slug=problem.slug, reason=problem.detail)
+            elif problem.status >= 500:
+                crash_log.error("request failed", status=problem.status, exc_info=error)
             if watch.status is not None:
                 # Half of an answer is out: only a cut connection tells the caller that it is not whole.
                 raise
-            await answer_problem(send, problem, close=True)
+            await answer_problem(send, problem)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,7 @@ _NUMBERS = {
 }
 # Nothing in it to decode, and nothing empty.
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~=-]+(?:&[A-Za-z0-9_.~=-]+)*")
+_OF_PLAIN_TEXT = frozenset(("type", "minLength", "maxLength", "description", "example", "default", "title"))
 _BOOLEANS = {"true": True, "false": False}
 
 _Read = tuple[Any, FieldError | None]
@@ -48,6 +50,9 @@ class Parameter:
         # OpenAPI's default for lists in a query: the name comes again with each item.
         self.may_repeat = self.is_list and definition.get("explode", True)
         self._type = schema["items"]["type"] if self.is_list else schema.get("type", "string")
+        bounds = range(schema.get("minLength", 0), schema.get("maxLength", sys.maxsize - 1) + 1)
+        # What a text is checked for that nothing but its length matters of.
+        self._lengths = bounds if schema.keys() <= _OF_PLAIN_TEXT and self._type == "string" else None
         self._validator = ParameterSchemaValidator(schema)
         self._remembered: Callable[[tuple[str, ...]], _Read] = lru_cache(_REMEMBERED)(self._read)
 
@@ -62,6 +67,8 @@ class Parameter:
 
     def _read(self, texts: tuple[str, ...]) -> _Read:
         text = texts[-1]
+        if self._lengths is not None and len(text) in self._lengths:
+            return text, None
         if self.is_list:
             value: Any = [self._typed(item) for item in (texts if self.may_repeat else text.split(","))]
         elif self._type in _NUMBERS and _NUMBERS[self._type].fullmatch(text) is None:

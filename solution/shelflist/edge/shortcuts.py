@@ -1,4 +1,4 @@
-"""Shorter ways through Connexion: the one place that touches its private parts, and those of a2wsgi under it.
+"""Shorter ways through Connexion: the one place that touches its private parts, and those of Flask and a2wsgi under it.
 
 Connexion's own way parses each request three times, tries every route in turn, inspects the handler's signature for
 each call and crosses between threads four times. What is done instead:
@@ -8,8 +8,8 @@ each call and crosses between threads four times. What is done instead:
 - `Security` asks nobody about a request without credentials, where the operation takes strangers.
 - `Validation` reads no media type where there is no body. `ParameterValidators` and the bodies' validator (both by
   Connexion's public `validator_map`) leave the handler's arguments in the scope, once they are checked.
-- `Handlers` runs the handler in Flask's request context, on the event loop or in one thread, and takes its answer
-  over whole.
+- `Handlers` runs the handler in Flask's request context, without sessions, signals and functions to be called at its
+  end, of which there are none; on the event loop or in one thread; and takes its answer over whole.
 """
 
 import asyncio
@@ -27,7 +27,6 @@ import flask
 from a2wsgi.wsgi import Body, build_environ
 from connexion.decorators.parameter import pythonic
 from connexion.middleware.abstract import ROUTING_CONTEXT
-from connexion.middleware.exceptions import ExceptionMiddleware
 from connexion.middleware.request_validation import (
     RequestValidationAPI,
     RequestValidationMiddleware,
@@ -37,6 +36,8 @@ from connexion.middleware.routing import RoutingAPI, RoutingMiddleware
 from connexion.middleware.security import SecurityAPI, SecurityMiddleware, SecurityOperation
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.resolver import Resolver
+from flask.ctx import RequestContext
+from flask.globals import _cv_app, _cv_request
 from flask.typing import ResponseReturnValue
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -49,8 +50,9 @@ from shelflist.shared.responses import WholeAnswer
 
 from .parameters import ARGUMENTS, Parameters
 from .routes import path_pattern
+from .streams import WholeAnswers
 
-MADE_FOR = {"connexion": "3.3.0", "a2wsgi": "1.10.10"}
+MADE_FOR = {"connexion": "3.3.0", "a2wsgi": "1.10.10", "flask": "3.1.3"}
 """The versions whose private parts these are; a test fails where others are installed."""
 
 _CREDENTIALS = frozenset((b"client-id", b"client-secret", b"authorization"))
@@ -59,11 +61,15 @@ _ACCEPTS_NOBODY: dict[str, Any] = {"user": None, "token_info": {}}
 
 
 class Documentation(SwaggerUIMiddleware):  # type: ignore[misc]
-    """Swagger UI, which no other path has to do with."""
+    """Swagger UI, which no other path has to do with; its files come in pieces."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app)
+        self._pages = WholeAnswers(super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_below = scope["type"] == "http" and scope["path"].startswith("/docs")
-        await (super().__call__(scope, receive, send) if is_below else self.app(scope, receive, send))
+        await (self._pages if is_below else self.app)(scope, receive, send)
 
 
 class _RouteTable(RoutingAPI):  # type: ignore[misc]
@@ -171,7 +177,8 @@ class Validation(RequestValidationMiddleware):  # type: ignore[misc]
 def middlewares(authorization: Callable[[ASGIApp], ASGIApp]) -> list[Any]:
     """Return what stands between the edge and the handlers; `authorization` knows who calls, and what."""
     # Not by Connexion's positions: it looks for its own classes, and leaves out what it finds no place for.
-    return [ExceptionMiddleware, Documentation, Routing, Security, authorization, Validation]
+    # What they raise is answered by the edge.
+    return [Documentation, Routing, Security, authorization, Validation]
 
 
 class ParameterValidators:
@@ -320,7 +327,7 @@ class Handlers:
             return self._answer_once(handler, arguments, environ)
 
     def _answer_once(self, handler: _Handler, arguments: dict[str, Any], environ: Any) -> _Answer:
-        with self._flask.request_context(environ):
+        with _FlaskContext(self._flask, environ):
             try:
                 returned = handler(arguments)
             except WSGIHTTPException as error:
@@ -335,6 +342,24 @@ class Handlers:
             if is_whole:
                 response.close()
         return _Answer(int(status[:3]), _encoded(headers), whole, is_whole)
+
+
+class _FlaskContext:
+    """What handlers know the application and the request by."""
+
+    def __init__(self, app: flask.Flask, environ: Any) -> None:
+        self._app = app.app_context()
+        self._request = RequestContext(app, environ)
+
+    def __enter__(self) -> None:
+        self._tokens = _cv_app.set(self._app), _cv_request.set(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        of_app, of_request = self._tokens
+        _cv_request.reset(of_request)
+        _cv_app.reset(of_app)
+        # Each refers to the other.
+        self._request.request.environ["werkzeug.request"] = None
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:

@@ -1,23 +1,24 @@
 """Long answers: a reader that has gone or stopped reading does not keep a thread of ours."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shelflist.shared.responses import DISCONNECTED, LONG_BODY
+from shelflist.shared.responses import DISCONNECTED, LONG_BODY, Gone
+
+from .routes import path_pattern
 
 ABORT = "shelflist.abort"
 """The key in the ASGI scope's extensions under which our server gives the function that cuts the connection."""
 
 
 class SlowReaders:
-    """Sets the Event that streams look at, once the reader disconnects or takes nothing for `seconds`.
+    """Sets the flag that streams look at, once the reader disconnects or takes nothing for `seconds`.
 
-    Nothing is raised into the application, which may be within a thread; it sees the Event before its next piece.
+    Nothing is raised into the application, which may be within a thread; it sees the flag before its next piece.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -28,7 +29,7 @@ class SlowReaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        gone = threading.Event()
+        gone = Gone()
         watcher: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
 
@@ -65,16 +66,17 @@ class SteadyStreams:
     """Sends the long body that a handler has left for it, piece by piece.
 
     A thread is needed only while a piece is read, not while the reader takes it: many slow ones of large pictures keep
-    none of the few threads from other requests.
+    none of the few threads from other requests. `paths` are those of such answers.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, paths: Iterable[str]) -> None:
         self.app = app
+        self.patterns = [path_pattern(path) for path in paths]
         # Not the event loop's own pool, in which callers are authenticated: a slow store must not hold that up.
         self._readers = ThreadPoolExecutor(8, thread_name_prefix="long-body")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not any(pattern.fullmatch(scope["path"]) for pattern in self.patterns):
             await self.app(scope, receive, send)
             return
         left: list[Iterator[bytes]] = []
@@ -86,9 +88,9 @@ class SteadyStreams:
         extensions = {**scope.get("extensions", {}), LONG_BODY: left}
         await self.app({**scope, "extensions": extensions}, receive, without_body)
         for chunks in left:
-            await self._send(chunks, send, extensions.get(DISCONNECTED) or threading.Event())
+            await self._send(chunks, send, extensions.get(DISCONNECTED) or Gone())
 
-    async def _send(self, chunks: Iterator[bytes], send: Send, gone: threading.Event) -> None:
+    async def _send(self, chunks: Iterator[bytes], send: Send, gone: Gone) -> None:
         loop = asyncio.get_running_loop()
         while not gone.is_set():
             chunk = await loop.run_in_executor(self._readers, next, chunks, None)
@@ -98,10 +100,7 @@ class SteadyStreams:
 
 
 class WholeAnswers:
-    """Hands on an answer of known length in one message, as compression needs it to leave small ones alone.
-
-    Swagger UI's files come in pieces.
-    """
+    """Hands on an answer of known length in one message, as compression needs it to leave small ones alone."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -128,7 +127,7 @@ class WholeAnswers:
         await self.app(scope, receive, gather)
 
 
-async def _wait_for_end(receive: Receive, gone: threading.Event) -> None:
+async def _wait_for_end(receive: Receive, gone: Gone) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     gone.set()

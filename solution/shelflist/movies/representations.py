@@ -42,7 +42,7 @@ class MovieSchema(RowSchema):
 
         ordered = True
 
-    id = fields.String()
+    id = TextColumn()
     title = TextColumn()
     original_title = TextColumn()
     year = IntegerColumn()

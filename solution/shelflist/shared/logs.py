@@ -4,6 +4,7 @@ import logging
 import logging.config
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -91,30 +92,37 @@ def configure(settings: Settings) -> None:
     )
 
 
-class _StandardError:
-    """Writes lines to standard error, whichever that is at the time, each in one piece and at once."""
+class AccessLogger:
+    """Writes lines as the other loggers do, each in one piece and at once, to whatever standard error is at the time.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Each request writes one, and what structlog and the standard library's logging do for it would take several times
+    as long as the line itself: what both come to is done in one step.
+    """
 
-    def info(self, line: str) -> None:
+    name = "shelflist.access"
+
+    def __init__(self, settings: Settings) -> None:
+        self._level = logging.getLevelNamesMapping()[settings.log_level]
+        self._renderers = _renderer(settings)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Write a line that only the level DEBUG lets through."""
+        if self._level <= logging.DEBUG:
+            self._write("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Write a line of the level INFO."""
+        if self._level <= logging.INFO:
+            self._write("info", event, fields)
+
+    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        fields["event"], fields["level"], fields["logger"] = event, level, self.name
+        fields["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        line: Any = _request_id(self, level, fields)
+        for render in self._renderers:
+            line = render(self, level, line)
         # As with the standard library's handlers, a full disk or a closed pipe fails no request, nor does it where
         # there is no standard error at all (None).
         with suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
-
-    debug = info
-
-
-def access_logger(settings: Settings) -> structlog.typing.FilteringBoundLogger:
-    """Return the logger of the access log, whose lines look like all others.
-
-    Each request writes one, and what the standard library's logging does for it would take several times as long as
-    the line itself: it passes that by.
-    """
-    return structlog.wrap_logger(  # type: ignore[no-any-return]
-        _StandardError("shelflist.access"),
-        processors=[*_SHARED, *_renderer(settings)],
-        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-    ).bind()

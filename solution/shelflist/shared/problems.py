@@ -32,13 +32,9 @@ from typing import Any, ClassVar
 import orjson
 import psycopg2
 import sqlalchemy.exc
-import structlog
 from asgi_correlation_id import correlation_id
 from connexion.exceptions import ProblemException
-from connexion.lifecycle import ConnexionRequest, ConnexionResponse
 from starlette.exceptions import HTTPException
-
-log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -322,16 +318,3 @@ def _from_status(status: int, detail: str | None) -> Problem:
     if status >= 500 or status not in _FROM_STATUS:
         return InternalError()
     return _FROM_STATUS[status](detail or _FROM_STATUS[status].title)
-
-
-async def answer_exception(_request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Answer any exception that leaves Connexion or a handler; what is our own fault is logged whole."""
-    problem = from_exception(error)
-    if isinstance(problem, ServiceUnavailable):
-        # In an outage every request fails alike: a traceback each would bury the first.
-        log.warning("request refused", status=problem.status, slug=problem.slug, reason=problem.detail)
-    elif problem.status >= 500:
-        log.error("request failed", status=problem.status, exc_info=error)
-    return ConnexionResponse(
-        status_code=problem.status, mimetype=MEDIA_TYPE, body=problem.body(), headers=problem.headers
-    )

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from marshmallow import Schema, fields, missing
@@ -48,62 +47,62 @@ class RowSchema(Schema):
         """Return the body of a row, or the bodies of many, of one statement or of two that follow each other."""
         many = self.many if many is None else many
         rows: Sequence[Any] = obj if many else [obj]
-        if not all(hasattr(row, "_fields") for row in rows):
+        if not all(hasattr(kind, "_fields") for kind in set(map(type, rows))):
             return super().dump(obj, many=many)
         if rows and (columns := rows[0]._fields) == rows[-1]._fields:
-            plan = self._plan(columns)
-            bodies = [self._body(row, plan) for row in rows]
+            bodies = self._bodies(rows, self._plan(columns))
         else:
-            bodies = [self._body(row, self._plan(row._fields)) for row in rows]
+            bodies = [body for row in rows for body in self._bodies([row], self._plan(row._fields))]
         return bodies if many else bodies[0]
 
-    def _body(self, row: sa.Row[Any], plan: "_Plan") -> Body:
-        body: Body = dict(zip(plan.names, plan.values_of(row), strict=True))
-        for name, convert in plan.converted:
-            value = body[name]
-            if value is not None:
-                body[name] = convert(value)
+    def _bodies(self, rows: Sequence[sa.Row[Any]], plan: "_Plan") -> list[Body]:
+        # Column by column: what is done with a value is looked up once for all rows.
+        columns = list(zip(*rows, strict=True))
+        shown = [
+            columns[place] if convert is None else _converted(convert, columns[place])
+            for place, convert in plan.columns
+        ]
+        if not shown:
+            return [{} for _ in rows]
+        bodies: list[Body] = [dict(zip(plan.names, values, strict=True)) for values in zip(*shown, strict=True)]
         for name, field in plan.of_rows:
-            made = field.serialize(name, row, self.get_attribute)
-            if made is missing:
-                del body[name]
-            else:
-                body[name] = made
-        return body
+            for body, row in zip(bodies, rows, strict=True):
+                made = field.serialize(name, row, self.get_attribute)
+                if made is missing:
+                    del body[name]
+                else:
+                    body[name] = made
+        return bodies
 
     def _make_plan(self, columns: tuple[str, ...]) -> "_Plan":
-        names, places, converted, of_rows = [], [], [], []
+        names: list[str] = []
+        places: list[tuple[int, _Convert | None]] = []
+        of_rows: list[tuple[str, fields.Field[Any]]] = []
         for name, field in self.dump_fields.items():
             convert, column = _converter(field), field.attribute or name
             if convert is None:
                 of_rows.append((name, field))
-            elif column not in columns:
+                # A place for what the field will make of the whole row.
+                places.append((0, None))
+            elif column in columns:
+                places.append((columns.index(column), None if convert is _as_it_is else convert))
+            else:
                 continue
-            elif convert is not _as_it_is:
-                converted.append((name, convert))
             names.append(name)
-            # A place for what a field will make of the whole row.
-            places.append(0 if convert is None else columns.index(column))
-        return _Plan(names, places, converted, of_rows)
+        return _Plan(names, places, of_rows)
 
 
-class _Plan:
-    """What becomes of the columns of a row: their names in the body, what converts some, and fields of whole rows."""
+class _Plan(NamedTuple):
+    """What becomes of the columns of rows: the bodies' names, where their values stand and what converts them."""
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        places: Sequence[int],
-        converted: Sequence[tuple[str, _Convert]],
-        of_rows: "Sequence[tuple[str, fields.Field[Any]]]",
-    ) -> None:
-        self.names = names
-        # Of one place alone, itemgetter would give no tuple.
-        self.values_of: Callable[[Any], Sequence[Any]] = (
-            itemgetter(*places) if len(places) > 1 else lambda row: [row[place] for place in places]
-        )
-        self.converted = converted
-        self.of_rows = of_rows
+    names: Sequence[str]
+    columns: Sequence[tuple[int, _Convert | None]]
+    of_rows: "Sequence[tuple[str, fields.Field[Any]]]"
+    """Fields that need the whole row."""
+
+
+def _converted(convert: _Convert, column: Sequence[Any]) -> Sequence[Any]:
+    return [None if value is None else convert(value) for value in column]
 
 
 def _converter(field: "fields.Field[Any]") -> _Convert | None:

@@ -22,16 +22,33 @@ from .problems import ServiceUnavailable
 _EXPORTS = threading.BoundedSemaphore(4)
 
 # What stands in a link as it was given; names in another spelling than their own are not among it.
-_PLAIN_QUERY = re.compile(r"(?:[a-z_]+=(?:[A-Za-z0-9._~+-]|%[0-9A-F]{2})*&?)*")
+_PLAIN_QUERY = re.compile(r"(?:[a-z_]++=(?:[A-Za-z0-9._~+-]++|%[0-9A-F]{2})*+&?)*+")
 _LONGEST_ACCEPT = 500
 _OF_POSITION = ("cursor=", "after_id=")
 
 DISCONNECTED = "shelflist.disconnected"
-"""The key in the ASGI scope's extensions under which the edge keeps an Event: set when the reader has gone."""
+"""The key in the ASGI scope's extensions under which the edge keeps a flag: set when the reader has gone."""
 HEAD = "shelflist.head"
 """The key in the ASGI scope's extensions that marks a HEAD request, which handlers see as GET."""
 LONG_BODY = "shelflist.long_body"
 """The key in the ASGI scope's extensions under which the edge keeps a list: it sends what handlers leave in it."""
+
+
+class Gone:
+    """Whether a reader has gone: an Event for which nobody waits, so that each request can afford one."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Note that the reader has gone."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Tell whether the reader has gone; in any thread."""
+        return self._is_set
 
 
 class WholeAnswer(NamedTuple):
@@ -163,15 +180,15 @@ def stream_answer(
     except BaseException:
         _EXPORTS.release()
         raise
-    response.response = _Export(first, chunks, extensions.get(DISCONNECTED) or threading.Event())
+    response.response = _Export(first, chunks, extensions.get(DISCONNECTED) or Gone())
     return response
 
 
 class _Export:
     """The chunks until their end or the reader's; gives the export's place back whichever way it ends."""
 
-    def __init__(self, first: list[bytes], rest: Generator[bytes], disconnected: threading.Event) -> None:
-        self._chunks = flask.stream_with_context(chain(first, rest))
+    def __init__(self, first: list[bytes], rest: Generator[bytes], disconnected: Gone) -> None:
+        self._chunks: Any = flask.stream_with_context(chain(first, rest))
         self._rest = rest
         self._disconnected = disconnected
         self._open = True
@@ -182,13 +199,15 @@ class _Export:
     def __next__(self) -> bytes:
         if self._disconnected.is_set():
             raise StopIteration
-        return next(self._chunks)
+        chunk: bytes = next(self._chunks)
+        return chunk
 
     def close(self) -> None:
         if self._open:
             self._open = False
             # Gives back what the rows are read with.
             try:
-                self._rest.close()
+                self._chunks.close()
             finally:
+                self._rest.close()
                 _EXPORTS.release()

@@ -14,7 +14,7 @@ import structlog
 from asgi_correlation_id import correlation_id
 from tests.fixtures.log_settings import configure
 
-from shelflist.shared.logs import access_logger
+from shelflist.shared.logs import AccessLogger
 from shelflist.shared.settings import Settings, load_settings
 
 HOSTILE = [
@@ -52,7 +52,7 @@ def log(settings: Settings) -> Iterator[io.StringIO]:
 @pytest.fixture(params=["access", "any"])
 def logger(request: pytest.FixtureRequest, settings: Settings) -> Any:
     """The logger that passes the standard library by, and one that does not."""
-    return access_logger(settings) if request.param == "access" else structlog.get_logger("shelflist.access")
+    return AccessLogger(settings) if request.param == "access" else structlog.get_logger("shelflist.access")
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value[:20]))
@@ -87,7 +87,7 @@ def test_lines_of_the_access_log_look_like_all_others(log: io.StringIO, settings
     given = correlation_id.set("a-1")
     try:
         with redirect_stderr(log):
-            access_logger(settings).info("request", **fields)
+            AccessLogger(settings).info("request", **fields)
         structlog.get_logger("shelflist.access").info("request", **fields)
     finally:
         correlation_id.reset(given)
@@ -99,7 +99,7 @@ def test_lines_of_the_access_log_look_like_all_others(log: io.StringIO, settings
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
 def test_the_access_log_tells_what_the_level_lets_through(log: io.StringIO, settings: Settings, level: str) -> None:
-    logger = access_logger(settings.model_copy(update={"log_level": level}))
+    logger = AccessLogger(settings.model_copy(update={"log_level": level}))
     with redirect_stderr(log):
         logger.debug("probe")
         logger.info("request")
@@ -113,7 +113,7 @@ def test_where_nothing_can_be_written_no_request_fails(settings: Settings, error
         def write(self, _: str) -> int:
             raise error
 
-    logger = access_logger(settings)
+    logger = AccessLogger(settings)
     for broken in (Broken(), None):
         with redirect_stderr(broken):
             logger.info("request")
