@@ -131,7 +131,10 @@ def _loop_connection(flask_app: Any, settings: Settings) -> LoopConnection:
     """Return what handlers on the event loop are given, of the same database as the engine."""
     # PostgreSQL ends what takes longer; this is for one that does not answer at all.
     patience = settings.statement_seconds + 5
-    pool = AsyncPool(_arguments(flask_app, settings), size=LOOP_CONNECTIONS, patience=patience)
+    arguments = _arguments(flask_app, settings)
+    # By its own reckoning PostgreSQL would plan each time anew what it expects to look up for more than are there.
+    arguments["options"] += " -c plan_cache_mode=force_generic_plan"
+    pool = AsyncPool(arguments, size=LOOP_CONNECTIONS, patience=patience)
     return LoopConnection(pool, _engine(flask_app).dialect)
 
 

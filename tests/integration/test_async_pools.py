@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 from tests.fixtures.loops import on_a_loop, until
@@ -12,9 +14,7 @@ from tests.fixtures.sessions import Sessions
 
 from shelflist.shared import asynchronous
 from shelflist.shared.asynchronous import AsyncPool
-from shelflist.shared.database import create_engine
-from shelflist.shared.event_loop import LoopConnection, NeedsThread, run_on_event_loop
-from shelflist.shared.prepared import fetch_prepared
+from shelflist.shared.database import create_engine, is_connection_lost
 
 BUSY = "state = 'active'"
 PATIENT = 60.0
@@ -36,20 +36,28 @@ async def ready(pool: AsyncPool) -> None:
     await until(pool.is_ready, "the pool has a connection")
 
 
-async def ask(pool: AsyncPool, sessions: Sessions, number: int, seconds: float = 0) -> tuple[int, int]:
-    """Return `number` and the session that answered, `seconds` later, as handlers on the event loop ask."""
-    connection = LoopConnection(pool, sessions.engine.dialect)
+async def ask(pool: AsyncPool, number: int, seconds: float = 0) -> tuple[int, int] | None:
+    """Return `number` and the session that answered, `seconds` later; None where the pool has no connection for it."""
+    connection = await pool.take()
+    if connection is None:
+        return None
+    statement = "SELECT %(number)s, pg_backend_pid(), pg_sleep(%(seconds)s)"
+    try:
+        [(answered, session, _)] = await connection.execute(statement, {"number": number, "seconds": seconds})
+    except asyncio.CancelledError:
+        # Its answer is still to come.
+        connection.close()
+        raise
+    finally:
+        pool.give_back(connection)
+    return answered, session
 
-    def build() -> sa.Select[Any]:
-        slept = sa.func.pg_sleep(sa.bindparam("seconds", type_=sa.Float)).label("slept")
-        given = sa.cast(sa.bindparam("number"), sa.Integer).label("number")
-        return sa.select(given, sa.func.pg_backend_pid().label("session"), slept)
 
-    def handler() -> tuple[int, int]:
-        [row] = fetch_prepared(connection, (("movies",), "asleep"), build, {"number": number, "seconds": seconds})
-        return row.number, row.session
-
-    return await run_on_event_loop(connection, handler)
+async def asked(pool: AsyncPool, number: int, seconds: float = 0) -> tuple[int, int]:
+    """Return what `ask` does; fails where there is no connection."""
+    answer = await ask(pool, number, seconds)
+    assert answer is not None
+    return answer
 
 
 def test_many_at_once_are_all_served_by_no_more_connections_than_the_pool_may_have(sessions: Sessions) -> None:
@@ -57,7 +65,7 @@ def test_many_at_once_are_all_served_by_no_more_connections_than_the_pool_may_ha
         pool = a_pool(sessions)
         await ready(pool)
         for _ in range(3):
-            answers = await asyncio.gather(*(ask(pool, sessions, number, 0.01) for number in range(60)))
+            answers = await asyncio.gather(*(asked(pool, number, 0.01) for number in range(60)))
             assert [number for number, _ in answers] == list(range(60))
         assert len({session for _, session in answers}) == SIZE == sessions.count()
         pool.close()
@@ -82,14 +90,14 @@ def test_who_stops_waiting_takes_no_connection_along(sessions: Sessions) -> None
             assert waiting.cancelled()
             if not is_handed_over:
                 pool.give_back(held)
-            assert (await ask(pool, sessions, 7))[0] == 7
+            assert (await asked(pool, 7))[0] == 7
         assert sessions.count() == 1
         pool.close()
 
     on_a_loop(work)
 
 
-def test_who_has_waited_long_enough_is_sent_to_a_thread(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_waited_long_enough_is_given_none(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asynchronous, "WAIT_SECONDS", 0.05)
 
     async def work() -> None:
@@ -97,46 +105,46 @@ def test_who_has_waited_long_enough_is_sent_to_a_thread(sessions: Sessions, monk
         await ready(pool)
         held = await pool.take()
         assert held is not None
-        for number in range(3):
-            with pytest.raises(NeedsThread):
-                await ask(pool, sessions, number)
+        assert await asyncio.gather(*(ask(pool, number) for number in range(3))) == [None] * 3
         pool.give_back(held)
-        assert (await ask(pool, sessions, 6))[0] == 6
+        assert (await asked(pool, 6))[0] == 6
         pool.close()
 
     on_a_loop(work)
 
 
-def test_an_answer_that_nobody_waits_for_any_more_is_not_given_to_the_next(sessions: Sessions) -> None:
+def test_a_connection_that_its_user_closed_is_not_lent_again(sessions: Sessions) -> None:
     async def work() -> None:
         pool = a_pool(sessions, size=1)
         for number in range(3):
             await ready(pool)
-            _, session = await ask(pool, sessions, 0)
-            slow = asyncio.create_task(ask(pool, sessions, 100 + number, 60))
-            await until(lambda session=session: sessions.count(f"{BUSY} AND pid = :pid", pid=session), "it runs")
+            _, session = await asked(pool, 0)
+            slow = asyncio.create_task(ask(pool, 100 + number, 60))
+            await until(partial(sessions.count, f"{BUSY} AND pid = :pid", pid=session), "it runs")
             slow.cancel()
             await asyncio.wait([slow])
             assert slow.cancelled()
             await ready(pool)
-            assert (await ask(pool, sessions, number))[0] == number
+            assert (await asked(pool, number))[0] == number
         pool.close()
         sessions.end()
 
     on_a_loop(work)
 
 
-def test_who_waits_for_a_connection_that_is_lost_is_sent_to_a_thread(sessions: Sessions) -> None:
+def test_who_waits_for_a_connection_that_is_lost_is_given_none(sessions: Sessions) -> None:
     async def work() -> None:
         pool = a_pool(sessions, size=1)
         await ready(pool)
-        asked = [asyncio.create_task(ask(pool, sessions, number, 60)) for number in range(5)]
+        asking = [asyncio.create_task(ask(pool, number, 60)) for number in range(5)]
         await until(lambda: sessions.count(BUSY) == 1, "one of them is asked")
         sessions.end()
-        ends = await asyncio.gather(*asked, return_exceptions=True)
-        assert [type(end) for end in ends] == [NeedsThread] * 5
+        lost, *others = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(lost, psycopg2.Error)
+        assert is_connection_lost(lost)
+        assert others == [None] * 4
         await ready(pool)
-        assert (await ask(pool, sessions, 8))[0] == 8
+        assert (await asked(pool, 8))[0] == 8
         pool.close()
 
     on_a_loop(work)
@@ -148,7 +156,7 @@ def test_lost_connections_are_replaced(sessions: Sessions) -> None:
         before: set[int] = set()
         for _ in range(4):
             await ready(pool)
-            answers = await asyncio.gather(*(ask(pool, sessions, number, 0.01) for number in range(30)))
+            answers = await asyncio.gather(*(asked(pool, number, 0.01) for number in range(30)))
             now = {session for _, session in answers}
             assert not now & before
             before = now
@@ -209,7 +217,7 @@ def test_a_database_that_comes_back_is_asked_again(
         assert not pool.is_ready()
         let_in(True)
         await ready(pool)
-        assert (await ask(pool, sessions, 9))[0] == 9
+        assert (await asked(pool, 9))[0] == 9
         pool.close()
 
     on_a_loop(work)
@@ -223,7 +231,7 @@ def test_a_second_event_loop_starts_anew(sessions: Sessions) -> None:
     async def work() -> int:
         firsts.append(pool.is_ready())
         await ready(pool)
-        _, session = await ask(pool, sessions, 1)
+        _, session = await asked(pool, 1)
         # Never given back: the loop ends before.
         assert await pool.take() is not None
         waiting = asyncio.create_task(pool.take())
@@ -233,3 +241,15 @@ def test_a_second_event_loop_starts_anew(sessions: Sessions) -> None:
 
     assert len({on_a_loop(work) for _ in range(3)}) == 3
     assert firsts == [False] * 3
+
+
+def test_a_connection_that_comes_after_the_end_is_not_kept(sessions: Sessions) -> None:
+    async def work() -> None:
+        pool = a_pool(sessions)
+        await until(lambda: pool.is_ready() or pool._connecting is not None, "one is being made")
+        pool.close()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        await until(lambda: sessions.count() == 0, "it is closed")
+        assert not pool._free
+
+    on_a_loop(work)

@@ -13,6 +13,7 @@ from tests.fixtures.statements import statements
 from shelflist.movies import queries
 from shelflist.shared import prepared
 from shelflist.shared.database import autocommitting, create_engine
+from shelflist.shared.statements import Prepared
 
 FILTERS = queries.MovieFilters({})
 
@@ -62,25 +63,25 @@ def test_a_session_that_was_lent_to_others_reads_the_same(connection: sa.Connect
 
 def test_a_connection_keeps_no_more_than_some(connection: sa.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prepared, "MOST_PREPARED", 2)
-    lists = {(sort, desc): first_titles(connection, sort, desc=desc) for sort in ("title", "votes") for desc in (0, 1)}
+    kinds = [(sort, desc) for sort in ("title", "votes") for desc in (False, True)]
+    lists = {(sort, desc): first_titles(connection, sort, desc=desc) for sort, desc in kinds}
     assert prepared_by(connection) == 2
     monkeypatch.setattr(prepared, "MOST_PREPARED", 64)
     for (sort, desc), expected in lists.items():
-        assert first_titles(connection, sort, desc=bool(desc)) == expected
+        assert first_titles(connection, sort, desc=desc) == expected
 
 
 def test_threads_that_begin_at_once_read_each_their_own_list(
     database_url: str, connection: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepared, "_TEXTS", {})
-    make_text = prepared._make_text
+    monkeypatch.setattr(prepared, "_STATEMENTS", {})
 
     def slowly(*arguments: Any) -> Any:
         # So long that the others begin before the first has its name.
         time.sleep(0.01)
-        return make_text(*arguments)
+        return Prepared(*arguments)
 
-    monkeypatch.setattr(prepared, "_make_text", slowly)
+    monkeypatch.setattr(prepared, "Prepared", slowly)
     expected = {(sort, desc): None for sort in queries.SORT_TYPES for desc in (False, True)}
     engine = sa.create_engine(database_url, pool_size=2, max_overflow=0)
 
@@ -123,7 +124,7 @@ def test_a_session_that_another_process_had_is_not_taken_at_its_names(
     expected = first_titles(connection)
     with autocommitting(connection.engine) as lent:
         # Another process, which asks for another list first.
-        monkeypatch.setattr(prepared, "_TEXTS", {})
+        monkeypatch.setattr(prepared, "_STATEMENTS", {})
         first_titles(lent, "votes")
         monkeypatch.undo()
         # A pooler gives the first process that session, where it believes to be on its own.

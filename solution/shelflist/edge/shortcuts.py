@@ -43,9 +43,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 from werkzeug.exceptions import HTTPException as WSGIHTTPException
 
+from shelflist.shared.batching import NeedsThread
 from shelflist.shared.capacity import THREADS
 from shelflist.shared.database import is_connection_lost
-from shelflist.shared.event_loop import LoopConnection, NeedsThread, may_run_on_event_loop, run_on_event_loop
+from shelflist.shared.event_loop import LoopConnection, may_run_on_event_loop, run_on_event_loop
 from shelflist.shared.responses import WholeAnswer
 
 from .parameters import ARGUMENTS, Parameters

@@ -7,17 +7,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shelflist.shared.texts import Text, text_of
+from shelflist.shared.texts import NARROW, WALKING, Text, text_of
 
-from .gathering import ROW_PRICE, Criterion, OnTable, estimate, matching, sampling
+from .gathering import ROW_PRICE, Criterion, OnTable, Way, estimate, matching, sampling
 
 Select = sa.Select[Any]
 Rows = Sequence[sa.Row[Any]]
 
 NEAR = 500
 """How many movies are looked at along a shelf before it is asked whether there are few to be found."""
-MARGIN = 3
+MARGIN = 2
 """How many times further than a sample says a walk goes: what matches need not be spread evenly."""
+ENOUGH = 0.25
+"""The part of a page that is enough to tell how far the rest of it is."""
+SPREAD = 3
+"""How many times further than that a walk goes for it."""
 LOOKUP_PRICE = 4
 """What it costs to look up a movie that a walk comes by in an index, in movies along a shelf."""
 STEP_PRICE = 1.6
@@ -35,6 +39,10 @@ class Search:
     """
     ordering: Callable[[Select], Select]
     """Makes the statement that finds the first `most` of all that a statement without columns finds."""
+    of_genres: Callable[[], Select]
+    """Makes the statement that finds the first `most` of all, looking only at what has the genres."""
+    among_titles: Callable[[], Select]
+    """Makes the statement that finds the first `most` of all, by the titles in the index that has all of them."""
     criteria: Sequence[Criterion]
     """What movies must meet."""
     on_shelf: OnTable
@@ -45,31 +53,39 @@ class Search:
 
     def find(self, connection: sa.Connection, values: Mapping[str, Any]) -> Rows:
         """Return the first `most` rows of what matches: what is near, or else the first of all that is gathered."""
-        most = values["most"]
-        rows = self._walk(connection, values, round(NEAR / self.step_price))
+        most, steps = values["most"], round(NEAR / self.step_price)
+        rows = self._walk(connection, values, steps)
+        if ENOUGH * most <= len(rows) < most:
+            steps = round(SPREAD * steps * most / len(rows))
+            rows = self._walk(connection, values, steps)
         if len(rows) == most:
             return rows
         [sample] = self._text(connection, "sample", partial(sampling, self.criteria, self.on_shelf)).fetch(
             connection, values
         )
-        effort = estimate(sample, self.criteria, most)
+        effort = estimate(sample, self.criteria, most, (len(rows), steps))
         far = round(effort.price / ROW_PRICE / STEP_PRICE / self.step_price)
         # Matches need not be spread evenly: a walk may cost as much again as gathering them would have.
         if MARGIN * effort.steps < far:
             rows = self._walk(connection, values, far)
             if len(rows) == most:
                 return rows
-        return self._text(connection, effort.searched, partial(self._gathering, effort.searched)).fetch(
-            connection, values
-        )
+        return self._gather(connection, values, effort.way)
 
     def _walk(self, connection: sa.Connection, values: Mapping[str, Any], steps: int) -> Rows:
         text = self._text(connection, "walk", self.walking)
         # A page at least, where nothing is left to be checked.
         lookups = max(round(steps * self.step_price / LOOKUP_PRICE), values["most"])
-        return text.fetch(connection, {**values, "steps": steps, "lookups": lookups}, is_walk=True)
+        return text.fetch(connection, {**values, "steps": steps, "lookups": lookups}, setting=WALKING)
 
-    def _gathering(self, searched: Sequence[int]) -> Select:
+    def _gather(self, connection: sa.Connection, values: Mapping[str, Any], way: Way) -> Rows:
+        if way == "titles":
+            return self._text(connection, way, self.among_titles).fetch(connection, values, setting=NARROW)
+        if way == "genres":
+            return self._text(connection, way, self.of_genres).fetch(connection, values)
+        return self._text(connection, way, partial(self._by_indexes, way)).fetch(connection, values)
+
+    def _by_indexes(self, searched: Sequence[int]) -> Select:
         return self.ordering(matching(self.criteria, searched))
 
     def _text(self, connection: sa.Connection, name: Hashable, make: Callable[[], Select]) -> Text:

@@ -8,9 +8,7 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extensions
-from psycopg2.extensions import new_type, register_type
-
-from .timestamps import text_of_database
+from psycopg2.extensions import UNICODE, new_type, register_type
 
 RETRY_SECONDS = 1.0
 """How long nothing is asked after the database could not be reached."""
@@ -22,10 +20,10 @@ _SENT_AT_ONCE = 4096
 """Bytes that the system takes without waiting."""
 
 Rows = Sequence[tuple[Any, ...]]
-"""As the driver makes them, but for moments, which are text as answers write it; UUIDs are text, too."""
+"""As the driver makes them, but for moments, which are the text that `timestamps.as_text` takes, and UUIDs."""
 
 # The type's number in every PostgreSQL (pg_type.dat). Two moments in each row take longer to make than all else in it.
-_MOMENT_TEXT = new_type((1184,), "MOMENT_TEXT", lambda value, _cursor: value and text_of_database(value))
+_MOMENT_TEXT = new_type((1184,), "MOMENT_TEXT", UNICODE)
 
 
 class AsyncConnection:
@@ -60,10 +58,10 @@ class AsyncConnection:
         self._timer = self._loop.call_later(self._patience, self.close)
         try:
             self._cursor.execute(statement, values)
-        except psycopg2.Error as error:
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self._fail(error)
         except Exception as error:
-            # Values that no statement can hold: nothing was sent.
+            # Values that no statement can hold, or that the driver knows nothing of: nothing was sent.
             self._settle(None, error)
         else:
             # Mostly all of it has been sent, and nothing has come yet.
@@ -216,7 +214,8 @@ class AsyncPool:
             connection = await open_connection(self._arguments, patience=self._patience)
             if connection is None:
                 return
-            if loop is not self._loop:
+            if asyncio.current_task() is not self._connecting:
+                # The pool was closed meanwhile, or serves another event loop.
                 connection.close()
                 return
             self._not_before = 0.0

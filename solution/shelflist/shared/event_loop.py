@@ -4,23 +4,24 @@ A handler is a plain function. It runs in a greenlet, which is left while Postgr
 rows, as SQLAlchemy's asyncio extension does it (https://greenlet.readthedocs.io).
 """
 
+import threading
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from .asynchronous import AsyncPool
+from .batching import Batches, NeedsThread
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 _MARK = "shelflist_on_event_loop"
 
-
-class NeedsThread(Exception):
-    """The handler came to what cannot be waited for on the event loop; nothing has been done yet."""
+MOST_IDLE = 32
+"""Greenlets of a thread that are kept for the next handlers, at some 20 kilobytes each."""
 
 
 class LoopConnection:
@@ -28,6 +29,7 @@ class LoopConnection:
 
     def __init__(self, pool: AsyncPool, dialect: sa.Dialect) -> None:
         self.pool = pool
+        self.batches = Batches(pool)
         self.dialect = dialect
 
     def __getattr__(self, name: str) -> Any:
@@ -61,24 +63,74 @@ def may_run_on_event_loop(handler: Callable[..., Any]) -> bool:
 
 async def run_on_event_loop(connection: LoopConnection, function: Callable[[], _T]) -> _T:
     """Return what `function` does, which may wait by `wait_for`; raises NeedsThread where that is not enough."""
-
-    def begin() -> _T:
-        _connection.set(connection)
-        return function()
-
-    worker = greenlet(begin)
+    idle = _workers.idle
+    worker = idle.pop() if idle else _new_worker()
     # One of its own, which nobody needs to tidy.
-    worker.gr_context = copy_context()
-    result: Any = worker.switch()
-    while not worker.dead:
+    context = worker.gr_context = copy_context()
+    context.run(_connection.set, connection)
+    given: Any = worker.switch(function)
+    while type(given) is not _End:
         try:
-            answer = await result
+            answer = await given
         except BaseException as error:
-            result = worker.throw(error)
+            given = worker.throw(error)
         else:
-            result = worker.switch(answer)
-    done: _T = result
-    return done
+            given = worker.switch(answer)
+    if len(idle) < MOST_IDLE:
+        idle.append(worker)
+    result, failure = given.result, given.error
+    # The greenlet goes on holding `given`, and an error's traceback holds this frame: a ring that nobody collects.
+    given.result = given.error = None
+    del worker, given
+    if failure is None:
+        done: _T = result
+        return done
+    try:
+        raise failure
+    finally:
+        del failure
+
+
+class _End:
+    """How a function has ended."""
+
+    def __init__(self, result: Any, error: BaseException | None) -> None:
+        self.result = result
+        self.error = error
+
+
+class _Workers(threading.local):
+    """The greenlets of one thread that have nothing to do."""
+
+    def __init__(self) -> None:
+        self.idle: list[greenlet] = []
+
+
+_workers = _Workers()
+
+
+def _new_worker() -> greenlet:
+    worker = greenlet(_work)
+    worker.switch()
+    return worker
+
+
+def _work() -> None:
+    """Run one function after the other: each new greenlet would have Python map memory for its frames, and unmap it."""
+    parent = getcurrent().parent
+    assert parent is not None
+    end: _End | None = None
+    while True:
+        function = parent.switch(end)
+        try:
+            end = _End(function(), None)
+        except GreenletExit:
+            # Nobody will ask it again.
+            raise
+        except BaseException as error:
+            end = _End(None, error)
+        # Or it would be kept until there is another one.
+        del function
 
 
 def wait_for(awaitable: Awaitable[_T]) -> _T:

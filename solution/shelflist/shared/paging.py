@@ -7,7 +7,10 @@ which segment it stands in.
 """
 
 import hashlib
+import hmac
 import json
+import zlib
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +21,7 @@ from uuid import UUID
 
 import orjson
 import sqlalchemy as sa
-from itsdangerous import BadData, Signer, URLSafeSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous import Signer
 
 from .problems import CursorMismatch, InvalidCursor
 from .texts import parameter
@@ -32,6 +34,9 @@ Place = Literal["start", "values", "nulls"]
 
 # A cursor behind a title of 500 CJK characters must still fit into a URL; zlib gains nothing on fewer bytes than these.
 _COMPRESSED = 100
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 _PARSERS: dict[type, Parse] = {str: str, int: int, Decimal: Decimal, datetime: datetime.fromisoformat}
 
@@ -72,27 +77,46 @@ class Keyset:
     """Whether many rows may have come at once behind all others, of which the planner's figures do not know yet."""
 
     def fetch(
-        self,
-        connection: sa.Connection,
-        statement: sa.Select[Any],
-        after: Position | None,
-        page_size: int,
-        *,
-        is_ending: bool = False,
+        self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, page_size: int
     ) -> Page:
         """Return the page of `statement` that follows `after`; `statement` filters but does not order.
 
-        The rows carry two more columns, `page_key` and `page_id`. `is_ending` tells that the segment in which `after`
-        stands was found to have less than a page.
+        The rows carry two more columns, `page_key` and `page_id`.
         """
         limit = page_size + 1
-        is_last_segment = not self.sort.is_nullable or _is_among_nulls(after)
-        rows: Sequence[sa.Row[Any]] = []
-        if is_last_segment or not is_ending:
-            rows = connection.execute(self.segment(statement, after, limit)).all()
-        if not is_last_segment and len(rows) < limit:
-            rows = self._across(connection, statement, after, limit)
+        rows = connection.execute(self.segment(statement, after, limit)).all()
+        if len(rows) < limit and self.sort.is_nullable and not _is_among_nulls(after):
+            rows = connection.execute(self.across(statement, after, limit)).all()
         return page_of(rows, page_size)
+
+    def across(
+        self,
+        statement: sa.Select[Any],
+        after: Position | None,
+        limit: int,
+        *,
+        keys: sa.Select[Any] | None = None,
+        beside: Sequence[sa.ColumnElement[Any]] = (),
+    ) -> sa.Select[Any]:
+        """Return the first `limit` rows of `statement` behind `after`, those without a sort value behind the others.
+
+        Where enough have one, it costs what `segment` does. `keys` finds the same rows and reads less, if it is given:
+        it is what they are counted by. `beside` are columns that are the same in all rows.
+        """
+        most = sa.literal_column(str(limit), sa.Integer)
+        if not self.sort.is_nullable or _is_among_nulls(after):
+            return self.segment(statement.add_columns(*beside), after, most)
+        keys = (statement if keys is None else keys).with_only_columns(sa.literal_column("1"))
+        counted = self.walk(keys, after, most).subquery("page_count")
+        missing = sa.select(most - sa.func.count()).select_from(counted).scalar_subquery()
+        nulls = self._nulls(statement, None, most).subquery("page_nulls")
+        # Within the limit that the planner can count on, one that only the rows before tell.
+        rest = sa.select(nulls).order_by(*self.order(nulls.c.page_key, nulls.c.page_id)).limit(missing)
+        parts = self.walk(statement, after, most).subquery("page_values"), rest.subquery("page_rest")
+        both = sa.union_all(*map(sa.select, parts)).subquery("page")
+        # There are no more than these. PostgreSQL reads one part behind the other, and with the limit it leaves the
+        # second, and what is counted for it, where the first has so many.
+        return sa.select(both, *beside).limit(most)
 
     def gathered(self, statement: sa.Select[Any], limit: Limit) -> sa.Select[Any]:
         """Return the first `limit` rows of `statement`, sorted out of all that it finds: for lists that are short.
@@ -159,22 +183,6 @@ class Keyset:
         direction = sa.desc if self.desc else sa.asc
         return direction(key), direction(row_id)
 
-    def _across(
-        self, connection: sa.Connection, statement: sa.Select[Any], after: Position | None, limit: int
-    ) -> Sequence[sa.Row[Any]]:
-        """Read the page that reaches into the segment of nulls, both segments from one snapshot."""
-        walk = self.walk(statement.add_columns(sa.literal(0).label("page_segment")), after, limit)
-        values = walk.cte("page_values").prefix_with("MATERIALIZED")
-        missing = sa.select(limit - sa.func.count()).select_from(values).scalar_subquery()
-        nulls = self._nulls(statement.add_columns(sa.literal(1).label("page_segment")), None, limit).subquery(
-            "page_nulls"
-        )
-        # Within the limit that the planner can count on, one that only the rows before tell.
-        rest = sa.select(nulls).order_by(*self.order(nulls.c.page_key, nulls.c.page_id)).limit(missing)
-        both = sa.union_all(sa.select(values), sa.select(rest.subquery("page_rest"))).subquery("page")
-        order = (both.c.page_segment, *self.order(both.c.page_key, both.c.page_id))
-        return connection.execute(sa.select(both).order_by(*order)).all()
-
     def _nulls(self, statement: sa.Select[Any], after: Position | None, limit: Limit) -> sa.Select[Any]:
         statement = statement.where(self.sort.column.is_(None))
         if after is not None:
@@ -231,19 +239,24 @@ class Listing:
 
 
 class Cursors:
-    """Writes and reads cursors: positions in a list, signed so that nobody can make one up."""
+    """Writes and reads cursors: positions in a list, signed so that nobody can make one up.
+
+    They are what itsdangerous's URLSafeSerializer would write, at a tenth of its time: base64 of JSON, after a dot
+    where it is compressed, then a dot and the HMAC-SHA256 of what stands before it.
+    """
 
     def __init__(self, secret: bytes) -> None:
-        self._signer = _Serializer(
-            secret, salt="cursor", serializer=orjson, signer_kwargs={"digest_method": hashlib.sha256}
-        )
+        self._key = Signer(secret, salt="cursor", digest_method=hashlib.sha256).derive_key()
 
     def write(self, listing: Listing, position: Position) -> str:
         """Return the cursor for the page after `position`."""
         key = position.key
         plain = key if key is None or isinstance(key, str | int) else _as_text(key)
-        written: Any = self._signer.dumps([listing.fingerprint, plain, position.id])
-        return str(written, "ascii")
+        written = orjson.dumps([listing.fingerprint, plain, position.id])
+        payload = _base64(written)
+        if len(written) >= _COMPRESSED:
+            payload = min(payload, b"." + _base64(zlib.compress(written)), key=len)
+        return str(payload + b"." + self._signature(payload), "ascii")
 
     def read(self, listing: Listing, cursor: str, key_type: type, id_type: type = UUID) -> Position:
         """Return the position that `cursor` holds.
@@ -251,23 +264,33 @@ class Cursors:
         Raises InvalidCursor where it was not written here, CursorMismatch where it is of another listing.
         """
         unknown = "the cursor is not one that this server has answered"
+        payload, _, signature = cursor.encode(errors="replace").rpartition(b".")
+        # Texts are compared, not what they say: base64 has several spellings of the same bytes.
+        if not hmac.compare_digest(signature, self._signature(payload)):
+            raise InvalidCursor(unknown)
+        # Signed, but perhaps by a version that wrote or sorted by something else.
         try:
-            written: Any = self._signer.loads(cursor)
+            written = orjson.loads(_written(payload))
             # A text or an object may have three parts, too.
             fingerprint, plain, row_id = written if isinstance(written, list) else []
-        except (BadData, ValueError, TypeError) as error:
-            raise InvalidCursor(unknown) from error
-        # base64 has several spellings of the same bytes; of the rest, only the one that was signed is taken.
-        signature = cursor.rpartition(".")[2]
-        if base64_encode(base64_decode(signature)) != signature.encode():
-            raise InvalidCursor(unknown)
-        if fingerprint != listing.fingerprint:
-            raise CursorMismatch("the cursor belongs to another list, sort, direction or set of filters")
-        # Signed, but perhaps by a version that sorted by something else.
-        try:
+            if fingerprint != listing.fingerprint:
+                raise CursorMismatch("the cursor belongs to another list, sort, direction or set of filters")
             return Position(None if plain is None else _parsed(plain, key_type), str(id_type(row_id)))
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, TypeError, ValueError, zlib.error) as error:
             raise InvalidCursor(unknown) from error
+
+    def _signature(self, payload: bytes) -> bytes:
+        return _base64(hmac.digest(self._key, payload, "sha256"))
+
+
+def _base64(plain: bytes) -> bytes:
+    return b2a_base64(plain, newline=False).rstrip(b"=").translate(_TO_URL)
+
+
+def _written(payload: bytes) -> bytes:
+    coded = payload.removeprefix(b".").translate(_FROM_URL)
+    written = a2b_base64(coded + b"=" * (-len(coded) % 4))
+    return zlib.decompress(written) if payload.startswith(b".") else written
 
 
 @lru_cache(1_000)
@@ -284,22 +307,3 @@ def _parsed(plain: Any, key_type: type) -> Key:
 
 def _as_text(key: Decimal | datetime) -> str:
     return key.isoformat() if isinstance(key, datetime) else str(key)
-
-
-class _Serializer(URLSafeSerializer):
-    """itsdangerous's, which derives its key for each cursor, and tries to compress what is too short for that."""
-
-    def make_signer(self, salt: str | bytes | None = None) -> Signer:  # noqa: ARG002 - the base's
-        return self._signer
-
-    @cached_property
-    def _signer(self) -> Signer:
-        key = super().make_signer().derive_key()
-        return Signer(key, salt=self.salt, key_derivation="none", **self.signer_kwargs)
-
-    def loads(self, s: str | bytes, salt: str | bytes | None = None, **_: Any) -> Any:  # noqa: ARG002 - the base's
-        return self.load_payload(self._signer.unsign(s))
-
-    def dump_payload(self, obj: Any) -> bytes:
-        plain = orjson.dumps(obj)
-        return base64_encode(plain) if len(plain) < _COMPRESSED else super().dump_payload(obj)

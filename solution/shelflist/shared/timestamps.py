@@ -21,12 +21,6 @@ def parse_timestamp(text: str, name: str) -> datetime:
         raise InvalidRequest(f"{name} {rule}", errors=[FieldError(name, "wrong-form", rule)]) from error
 
 
-@lru_cache(1024)
-def text_of_database(text: str) -> str:
-    """Return what PostgreSQL writes for a moment, such as `2026-11-21 09:30:00+00`, as answers write it."""
-    return as_text(datetime.fromisoformat(text))
-
-
 class Timestamp(fields.Field[datetime]):
     """An RFC 3339 timestamp in UTC with milliseconds, such as 2026-11-21T09:30:00.000Z."""
 
@@ -37,7 +31,7 @@ class Timestamp(fields.Field[datetime]):
 # Rows that came together carry the same moment.
 @lru_cache(1024)
 def as_text(moment: datetime | str) -> str:
-    """Return the moment as answers write it; text is one that is so already (`text_of_database`)."""
+    """Return the moment as answers write it; text is PostgreSQL's, such as `2026-11-21 09:30:00+00`."""
     if isinstance(moment, str):
-        return moment
+        moment = datetime.fromisoformat(moment)
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

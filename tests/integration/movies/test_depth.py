@@ -76,15 +76,16 @@ def test_a_deep_page_reads_no_more_than_the_first(shelves: sa.Connection, sort: 
 
 @pytest.mark.parametrize("shelf", SHELVES)
 @pytest.mark.parametrize(("sort", "desc"), [order for order in ORDERS if order[0] != "title"])
-def test_the_page_that_reaches_into_the_nulls_reads_its_rows_twice_at_most(
+def test_the_page_that_reaches_into_the_nulls_reads_little_more_than_the_first(
     shelves: sa.Connection, sort: str, desc: bool, shelf: str
 ) -> None:
     filters = SHELVES[shelf]
     first = buffers(shelves, filters, sort, desc, None)
     for before in (1, 5, PAGE_SIZE):
         across = buffers(shelves, filters, sort, desc, position(shelves, filters, sort, desc, -before))
-        # What the segment of values still has is read again together with the nulls.
-        assert across <= 2 * first + LEVEL, before
+        # The index is looked into once more for the nulls, and once to count the values that are left; where nothing
+        # has vacuumed the table yet, that looks at them again, too, but never at what is shown of them.
+        assert across <= first + before + 3 * LEVEL, before
 
 
 def test_a_page_of_few_among_many_reads_less_than_they_are(shelves: sa.Connection) -> None:

@@ -17,6 +17,7 @@ from shelflist.movies.queries import FILTERS, SORT_TYPES, MovieFilters
 from shelflist.shared.database import autocommitting
 from shelflist.shared.folding import fold
 from shelflist.shared.paging import Position
+from shelflist.shared.texts import NARROW
 
 ROWS = catalogue(2_500)
 KEYS = sorted({row["title_key"] for row in ROWS})
@@ -39,10 +40,24 @@ IS_MET: dict[str, Callable[[Movie, Any], bool]] = {
     "genre_any": lambda row, value: bool(set(value) & set(row["genres"])),
 }
 
-Setting = tuple[int, float]
-NEAR, FAR, GATHERED = (1_000, 3), (1, 0), (1, 10**9)
-WAYS = {"near": NEAR, "far": FAR, "gathered": GATHERED}
-"""How far is looked at once, and how much further than expected a walk would have to be quicker than gathering."""
+Prices = Mapping[tuple[Any, str], float]
+NEVER, ALWAYS = 10**9, -(10**9)
+BY_INDEXES: Prices = {
+    (finding, "NEAR"): 1,
+    (finding, "MARGIN"): NEVER,
+    (gathering, "LINK_PRICE"): NEVER,
+    (gathering, "TITLE_PRICE"): NEVER,
+}
+BY_ANY_INDEX = {**BY_INDEXES, (gathering, "ROW_PRICE"): 10**6}
+WAYS: dict[str, Prices] = {
+    "near": {(finding, "NEAR"): 1_000},
+    "far": {(finding, "NEAR"): 1, (finding, "MARGIN"): 0},
+    "further": {(finding, "NEAR"): 40, (finding, "ENOUGH"): 0.01},
+    "by indexes": BY_INDEXES,
+    "of genres": {**BY_INDEXES, (gathering, "LINK_PRICE"): ALWAYS},
+    "among titles": {**BY_INDEXES, (gathering, "TITLE_PRICE"): ALWAYS},
+}
+"""How far is looked, and what ways cost: so that each is the one that finds the movies, wherever it can."""
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +73,13 @@ def shelves(running_api: Api) -> Iterator[sa.Connection]:
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    near, margin = WAYS[request.param]
-    monkeypatch.setattr(finding, "NEAR", near)
-    monkeypatch.setattr(finding, "MARGIN", margin)
+    choose(monkeypatch, WAYS[request.param])
     return str(request.param)
+
+
+def choose(patch: pytest.MonkeyPatch, way: Prices) -> None:
+    for (module, name), value in way.items():
+        patch.setattr(module, name, value)
 
 
 def expected(filters: Mapping[str, Any], sort: str, desc: bool) -> list[str]:
@@ -126,11 +144,8 @@ def test_pages_hold_exactly_what_matches_in_order(shelves: sa.Connection, way: s
 def test_every_two_characters_that_a_title_has_and_some_that_none_has_are_found(
     shelves: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    near, margin = GATHERED
-    monkeypatch.setattr(finding, "NEAR", near)
-    monkeypatch.setattr(finding, "MARGIN", margin)
     # Let the index be what finds the titles, whatever it costs.
-    monkeypatch.setattr(gathering, "ROW_PRICE", 10**6)
+    choose(monkeypatch, BY_ANY_INDEX)
     for text in (*(part for part in PARTS if part.strip()), *NOWHERE):
         page = queries.list_movies(
             shelves, MovieFilters({"q": text}), sort="title", desc=False, after=None, page_size=5_000
@@ -160,14 +175,26 @@ def test_genres_have_an_index_together(shelves: sa.Connection) -> None:
     assert "Bitmap Index Scan on movies_genres_idx" in plan
 
 
-def _plans(connection: sa.Connection, filters: dict[str, Any]) -> list[str]:
+def _plans(connection: sa.Connection, filters: dict[str, Any], way: Prices = BY_ANY_INDEX) -> list[str]:
     with pytest.MonkeyPatch.context() as patch, statements() as sent:
-        near, margin = GATHERED
-        patch.setattr(finding, "NEAR", near)
-        patch.setattr(finding, "MARGIN", margin)
+        choose(patch, way)
         queries.list_movies(connection, MovieFilters(filters), sort="votes", desc=True, after=None, page_size=10)
-    explained = connection.exec_driver_sql("EXPLAIN " + sent[-1].replace("%", "%%"))
+    setting = NARROW if sent[-1].startswith(NARROW) else ""
+    statement = sent[-1].removeprefix(setting).replace("%", "%%")
+    explained = connection.exec_driver_sql(f"{setting}EXPLAIN {statement}")
     return [row[0] for row in explained]
+
+
+@pytest.mark.parametrize("filters", [{"genre": ["Drama"]}, {"genre_any": ["War", "Drama"]}])
+def test_a_range_of_genres_is_found_by_one_index(shelves: sa.Connection, filters: dict[str, Any]) -> None:
+    plan = "\n".join(_plans(shelves, {**filters, "rating_gte": 9.8}, WAYS["of genres"]))
+    assert "on movie_genres_rating_idx" in plan
+    assert "movies_genres_idx" not in plan
+
+
+def test_titles_that_no_index_knows_are_looked_at_in_the_index_of_titles(shelves: sa.Connection) -> None:
+    plan = "\n".join(_plans(shelves, {"q": "the the"}, WAYS["among titles"]))
+    assert "Index Only Scan using movies_title_key_idx" in plan
 
 
 def test_a_page_of_what_is_common_is_one_statement(shelves: sa.Connection) -> None:
