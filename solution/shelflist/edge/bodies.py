@@ -24,8 +24,6 @@ MAX_HEADER_BYTES = 32_768
 MIN_UPLOAD_RATE = 10_000
 """Bytes a second that an upload must bring on average, once it has been waited for as long as for any body."""
 _BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE")
-_PLAIN = re.compile(rb"[!-$&-~]*")
-"""Text that stands for itself: printable, and without a percent sign."""
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # Parts of a name have at most 63 characters (RFC 1035, section 2.3.4), which Werkzeug insists on.
 _HOST = re.compile(rb"(?!.*[^.]{64})[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
@@ -36,7 +34,6 @@ _ONCE = (b"host", b"content-type", b"client-id", b"client-secret", b"authorizati
 # own, and ranges as well, where the operation does not.
 _IGNORED = (b"upgrade", b"if-match")
 _OF_RANGES = (b"range", b"if-range")
-_RARE = frozenset((*_IGNORED, *_OF_RANGES))
 
 
 class RequestGuard:
@@ -57,33 +54,20 @@ class RequestGuard:
         if problem is not None:
             await answer_problem(send, problem, close=True)
         else:
-            await self.app({**scope, "headers": self._tidied(scope)}, receive, send)
-
-    def _tidied(self, scope: Scope) -> Headers:
-        # WSGI knows client-id and client_id as one name: what no proxy or check has seen under its name must not count.
-        return [
-            (name, _plain_media_type(value) if name == b"content-type" else value)
-            for name, value in scope["headers"]
-            if b"_" not in name and (name not in _RARE or (name in _OF_RANGES and self._has_ranges(scope["path"])))
-        ]
-
-    def _has_ranges(self, path: str) -> bool:
-        return any(pattern.fullmatch(path) for pattern in self.ranged)
+            has_ranges = any(pattern.fullmatch(scope["path"]) for pattern in self.ranged)
+            ignored = _IGNORED if has_ranges else (*_IGNORED, *_OF_RANGES)
+            await self.app({**scope, "headers": _tidied(scope["headers"], ignored)}, receive, send)
 
 
 def _wrong_head(scope: Scope) -> Problem | None:
     path, query = scope.get("raw_path") or b"", scope["query_string"]
-    size = len(path) + len(query)
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
+    size = len(path) + len(query) + sum(len(name) + len(value) for name, value in scope["headers"])
     if size > MAX_HEADER_BYTES:
         return HeadersTooLarge(f"the address and the headers have more than {MAX_HEADER_BYTES} bytes")
     return _wrong_text("path", path) or _wrong_text("query", query) or _wrong_headers(scope)
 
 
 def _wrong_text(part: str, raw: bytes) -> Problem | None:
-    if _PLAIN.fullmatch(raw):
-        return None
     if not raw.isascii():
         return InvalidRequest(f"the {part} must be percent-encoded")
     plain = unquote_to_bytes(raw)
@@ -102,7 +86,8 @@ def _wrong_text(part: str, raw: bytes) -> Problem | None:
 def _wrong_headers(scope: Scope) -> Problem | None:
     if scope["http_version"] not in ("1.0", "1.1"):
         return InvalidRequest("this server speaks HTTP/1.1")
-    repeated = _repeated([name for name, _ in scope["headers"]])
+    names = [name for name, _ in scope["headers"]]
+    repeated = next((name for name in _ONCE if names.count(name) > 1), None)
     if repeated is not None:
         return InvalidRequest(f"the header {repeated.decode()} may be given once")
     # RFC 9112, section 3.2: HTTP/1.1 needs it, and a proxy in front may have gone by another one.
@@ -112,10 +97,13 @@ def _wrong_headers(scope: Scope) -> Problem | None:
     return None
 
 
-def _repeated(names: list[bytes]) -> bytes | None:
-    if len(set(names)) == len(names):
-        return None
-    return next((name for name in _ONCE if names.count(name) > 1), None)
+def _tidied(headers: Headers, ignored: tuple[bytes, ...]) -> Headers:
+    # WSGI knows client-id and client_id as one name: what no proxy or check has seen under its name must not count.
+    return [
+        (name, _plain_media_type(value) if name == b"content-type" else value)
+        for name, value in headers
+        if b"_" not in name and name not in ignored
+    ]
 
 
 def _plain_media_type(value: bytes) -> bytes:

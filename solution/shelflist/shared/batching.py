@@ -1,8 +1,8 @@
 """Questions on the event loop that differ in their values alone, asked of PostgreSQL together.
 
-While a statement runs, others who ask for the same one wait for the next, which answers them all: a page of eight that
-are read together costs PostgreSQL and us little more than half of one that is read alone, a movie a quarter. Who asks
-while nobody else does is not kept waiting.
+While two statements of a kind run, others who ask for the same wait for the next, which answers them all. Of eight that
+are read together, to ask for a page takes PostgreSQL and us two thirds of what it takes alone, for a movie a quarter.
+Who asks while nobody else does is not kept waiting.
 """
 
 import asyncio

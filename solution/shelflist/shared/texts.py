@@ -50,5 +50,9 @@ def text_of(statement: sa.Select[Any], dialect: sa.Dialect) -> Text:
     """Return the text of a statement whose values are each a `parameter`, or never change."""
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     constants = {name: value for name, value in compiled.params.items() if value is not None}
-    types = {name: bound.type.compile(dialect) for name, bound in compiled.binds.items() if not bound.type._isnull}
+    types = {
+        name: bound.type.compile(dialect)
+        for name, bound in compiled.binds.items()
+        if not isinstance(bound.type, sa.types.NullType)
+    }
     return Text(str(compiled), constants, types)
